@@ -1,0 +1,1 @@
+"""Measure what one request costs `toolkit` and its peers in CPU time."""

@@ -1,0 +1,92 @@
+"""Put a server under load with wrk, and read what wrk says about it."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+
+from benchmarks.process import pinned
+
+CONNECTIONS = 64
+"""Enough to keep one server busy, few enough that none of them waits for its turn to connect."""
+
+GRACE = 15.0
+"""Seconds beyond its duration after which wrk is taken to hang."""
+
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_REQUESTS = re.compile(r"^\s*(\d+) requests in ", re.MULTILINE)
+_RATE = re.compile(r"^Requests/sec:\s*([\d.]+)", re.MULTILINE)
+_PERCENTILE = re.compile(r"^\s*(50|99)%\s+([\d.]+)(us|ms|s|m|h)\s*$", re.MULTILINE)
+_SOCKET_ERRORS = re.compile(r"^\s*(Socket errors: .+?)\s*$", re.MULTILINE)
+_WRONG_STATUS = re.compile(r"^\s*(Non-2xx or 3xx responses: \d+)\s*$", re.MULTILINE)
+
+
+class LoadError(Exception):
+    """A span of load that gives no figure, because answers or connections failed."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What wrk saw in one span.
+
+    Attributes:
+        requests: answers received.
+        per_second: answers per second of wall-clock time.
+        p50: median time of one answer, in seconds.
+        p99: 99th percentile of the same.
+    """
+
+    requests: int
+    per_second: float
+    p50: float
+    p99: float
+
+
+def parse(output: str) -> Load:
+    """Read the output of `wrk --latency`.
+
+    Raises:
+        LoadError: there were socket errors or wrong statuses, there was no answer at all, or
+            the text is not wrk's.
+    """
+    failures = [
+        match[1] for match in (_SOCKET_ERRORS.search(output), _WRONG_STATUS.search(output)) if match
+    ]
+    if failures:
+        raise LoadError("; ".join(failures))
+    requests = _REQUESTS.search(output)
+    rate = _RATE.search(output)
+    percentiles = {
+        rank: float(number) * _SECONDS[unit] for rank, number, unit in _PERCENTILE.findall(output)
+    }
+    if not requests or not rate or percentiles.keys() != {"50", "99"}:
+        raise LoadError(f"no figures in what wrk wrote: {output[:100]!r}")
+    if int(requests[1]) == 0:
+        raise LoadError("not one request was answered")
+    return Load(int(requests[1]), float(rate[1]), percentiles["50"], percentiles["99"])
+
+
+def run_wrk(url: str, seconds: int, core: int) -> Load:
+    """Ask for `url` over and over for `seconds`, from `core`.
+
+    Raises:
+        LoadError: wrk failed, hung, or saw errors.
+    """
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", url]
+    try:
+        with pinned(core):
+            done = subprocess.run(
+                command, check=False, capture_output=True, text=True, timeout=seconds + GRACE
+            )
+    except subprocess.TimeoutExpired as error:
+        raise LoadError(f"wrk did not end within {error.timeout:.0f} s") from error
+    if done.returncode != 0:
+        raise LoadError(f"wrk ended with {done.returncode}: {(done.stderr or done.stdout)[:100]!r}")
+    return parse(done.stdout)
+
+
+def wrk_version() -> str:
+    """Return the version that wrk says it has."""
+    # `wrk -v` prints its usage too and ends with 1.
+    output = subprocess.run(["wrk", "-v"], check=False, capture_output=True, text=True).stdout
+    words = output.split(maxsplit=2)
+    return words[1] if len(words) > 1 else "unknown"

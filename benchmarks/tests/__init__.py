@@ -1,0 +1,1 @@
+"""Tests of the harness: `pytest benchmarks/tests`."""

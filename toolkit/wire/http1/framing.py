@@ -1,0 +1,117 @@
+"""How a message's body ends: the one place that decides it, for requests and responses.
+
+A message whose end two readers could see in different places is refused, never repaired
+(RFC 9112 §6.1, §6.3, §11.2).
+"""
+
+from toolkit.wire.errors import RemoteProtocolError, excerpt
+from toolkit.wire.events import CHUNKED, UNTIL_CLOSE, Fields
+from toolkit.wire.grammar import CONTENT_LENGTH, is_token, list_items
+
+#: Fields that decide on framing, connection or routing; the head parser hands over only these.
+FRAMING_FIELDS = frozenset(
+    ("connection", "content-length", "expect", "host", "transfer-encoding", "upgrade")
+)
+
+
+def framing_fields(fields: Fields) -> dict[str, list[str]]:
+    """Gather the values of the fields that framing looks at, by name in lower case."""
+    found: dict[str, list[str]] = {}
+    for name, value in fields:
+        if name in FRAMING_FIELDS:
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def declared_length(found: dict[str, list[str]], version: str) -> int | None:
+    """Read the length of a body from its fields.
+
+    Returns:
+        Bytes, `CHUNKED`, or None when the fields say nothing.
+    Raises:
+        RemoteProtocolError: 400, or 501 for a transfer coding that is not known here.
+
+    RFC 9112 §6.1 to §6.3
+    """
+    codings = found.get("transfer-encoding")
+    lengths = found.get("content-length")
+    if codings is not None:
+        if lengths is not None:
+            raise RemoteProtocolError("both Transfer-Encoding and Content-Length; one is allowed")
+        if version == "HTTP/1.0":
+            raise RemoteProtocolError("Transfer-Encoding in HTTP/1.0, which does not know it")
+        check_transfer_encoding(codings)
+        return CHUNKED
+    if lengths is None:
+        return None
+    if len(lengths) > 1:
+        raise RemoteProtocolError(f"{len(lengths)} Content-Length fields; one is allowed")
+    if not CONTENT_LENGTH.fullmatch(lengths[0]):
+        raise RemoteProtocolError(
+            f"Content-Length {excerpt(lengths[0])}; at most 18 decimal digits are allowed"
+        )
+    return int(lengths[0])
+
+
+def check_transfer_encoding(values: list[str]) -> None:
+    """Return when the one coding is chunked (RFC 9112 §6.1, §7).
+
+    Raises:
+        RemoteProtocolError: 400, or 501 when other codings come before a final chunked.
+    """
+    seen = excerpt(", ".join(values))
+    codings = [item.strip(" \t").lower() for item in ",".join(values).split(",")]
+    if codings == ["chunked"]:
+        return
+    if not all(is_token(coding) for coding in codings):
+        raise RemoteProtocolError(f"Transfer-Encoding {seen}; only 'chunked' is allowed")
+    if codings[-1] != "chunked" or codings.count("chunked") > 1:
+        raise RemoteProtocolError(f"Transfer-Encoding {seen}; 'chunked' has to come last, and once")
+    raise RemoteProtocolError(f"Transfer-Encoding {seen}; only 'chunked' is known here", 501)
+
+
+def request_length(found: dict[str, list[str]], version: str) -> int:
+    """Return the bytes of a request's body, or `CHUNKED`; without a word there is none."""
+    return declared_length(found, version) or 0
+
+
+def response_length(
+    found: dict[str, list[str]], version: str, status: int, request_method: str
+) -> int:
+    """Return the bytes of a response's body, `CHUNKED` or `UNTIL_CLOSE`.
+
+    Raises:
+        RemoteProtocolError: as `declared_length`.
+
+    RFC 9112 §6.3
+    """
+    if not may_have_body(status, request_method):
+        return 0
+    length = declared_length(found, version)
+    return UNTIL_CLOSE if length is None else length
+
+
+def may_have_body(status: int, request_method: str) -> bool:
+    """Say whether a response of this status to this method is followed by content.
+
+    RFC 9110 §6.4.1
+    """
+    if status < 200 or status in (204, 304) or request_method == "HEAD":
+        return False
+    return not (request_method == "CONNECT" and status < 300)
+
+
+def wants_keep_alive(found: dict[str, list[str]], version: str) -> bool:
+    """Say whether the sender wants the connection to go on (RFC 9112 §9.3)."""
+    options = list_items(",".join(found.get("connection", ())))
+    if "close" in options:
+        return False
+    return version == "HTTP/1.1" or "keep-alive" in options
+
+
+def upgrade_offer(found: dict[str, list[str]], version: str) -> str:
+    """Return the protocols that the sender would switch to, "" for none (RFC 9110 §7.8)."""
+    offer = ", ".join(found.get("upgrade", ()))
+    if not offer or version == "HTTP/1.0":
+        return ""
+    return offer if "upgrade" in list_items(",".join(found.get("connection", ()))) else ""
