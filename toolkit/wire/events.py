@@ -78,6 +78,20 @@ class RequestHead:
         self.expect_continue = expect_continue
         self.upgrade = upgrade
 
+    def replace(self, method: str, target: str) -> "RequestHead":
+        """Return the head of a request that differs from this one in its start line alone."""
+        return RequestHead(
+            method,
+            target,
+            self.fields,
+            self.version,
+            host=self.host,
+            length=self.length,
+            keep_alive=self.keep_alive,
+            expect_continue=self.expect_continue,
+            upgrade=self.upgrade,
+        )
+
     def __repr__(self) -> str:
         return f"<RequestHead {self.method} {self.target!r} {self.version}>"
 

@@ -6,8 +6,10 @@ wait in the buffer meanwhile, so the owner stops feeding while `next_event` says
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum
+from typing import Final
 
+from toolkit.wire.buffer import Buffer
 from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError, excerpt
 from toolkit.wire.events import (
     CHUNKED,
@@ -23,8 +25,8 @@ from toolkit.wire.events import (
     ResponseHead,
     Signal,
 )
-from toolkit.wire.grammar import FIELD_BYTES, is_token, list_items
-from toolkit.wire.http1.framing import may_have_body
+from toolkit.wire.grammar import FIELD_BYTES, is_token
+from toolkit.wire.http1 import writer
 from toolkit.wire.http1.parser import (
     VERSIONS,
     keep_trailers,
@@ -37,21 +39,14 @@ from toolkit.wire.http1.parser import (
     response_head,
     target_authority,
 )
-from toolkit.wire.http1.serializer import (
-    content_length,
-    encode_chunk,
-    encode_head,
-    encode_last_chunk,
-    field_lines,
-    status_line,
-)
+from toolkit.wire.http1.serializer import encode_chunk, encode_last_chunk
 
 
-class Role(IntEnum):
+class Role(Enum):
     """Which end of the connection the machine speaks for."""
 
-    SERVER = 0
-    CLIENT = 1
+    SERVER = "server"
+    CLIENT = "client"
 
 
 SERVER = Role.SERVER
@@ -85,44 +80,26 @@ DEFAULT_LIMITS = Limits()
 
 #: Empty lines tolerated before a request line (RFC 9112 §2.2).
 _MAX_EMPTY_LINES = 5
-#: Largest field block that is remembered, so that idle connections stay small.
+#: Largest head that is remembered, so that idle connections stay small.
 _MAX_REMEMBERED = 4096
 
+# What is read next. Plain numbers, since members of an Enum cost three times as much.
+_HEAD: Final = 0
+_FIXED: Final = 1
+_CHUNK_LINE: Final = 2
+_CHUNK_DATA: Final = 3
+_CHUNK_END: Final = 4
+_TRAILERS: Final = 5
+_UNTIL_CLOSE: Final = 6
+_END: Final = 7
+_PAUSED: Final = 8
+_IDLE: Final = 9
+_SWITCHED: Final = 10
+_CLOSED: Final = 11
+_FAILED: Final = 12
 
-class _In(IntEnum):
-    """What is read next."""
-
-    HEAD = 0
-    FIXED = 1
-    CHUNKS = 2
-    UNTIL_CLOSE = 3
-    END = 4
-    PAUSED = 5
-    IDLE = 6
-    SWITCHED = 7
-    CLOSED = 8
-    FAILED = 9
-
-
-class _Out(IntEnum):
-    """What is written next."""
-
-    HEAD = 0
-    FIXED = 1
-    CHUNKS = 2
-    UNTIL_CLOSE = 3
-    NOTHING = 4
-    DONE = 5
-    SWITCHED = 6
-
-
-class _Chunk(IntEnum):
-    """Where in a chunked body the reader stands."""
-
-    LINE = 0
-    DATA = 1
-    END = 2
-    TRAILERS = 3
+#: Stands for the request where none could be read: the answer to it is framed as one to GET.
+_NO_REQUEST = RequestHead("GET", "/", keep_alive=False)
 
 
 class Machine:
@@ -145,26 +122,23 @@ class Machine:
 
     __slots__ = (
         "_buffer",
-        "_chunk",
         "_consumed",
         "_empty_lines",
         "_eof",
         "_failure",
         "_fields",
-        "_http10",
         "_in",
         "_interim",
         "_keep_alive",
-        "_method",
         "_offers",
         "_out",
         "_out_left",
         "_overhead",
-        "_pos",
         "_read",
         "_remaining",
         "_remembered",
-        "_scanned",
+        "_remembered_block",
+        "_request",
         "_server",
         "_start_line",
         "limits",
@@ -175,17 +149,14 @@ class Machine:
         self.limits = limits
         self.max_body = limits.body
         self._server = role is SERVER
-        self._buffer: bytes | bytearray = b""
-        self._pos = 0  # first unread byte of the buffer
-        self._scanned = 0  # bytes before this hold no end of the current line
+        self._buffer = Buffer()
         self._eof = False
-        self._in = _In.HEAD if self._server else _In.IDLE
-        self._out = _Out.HEAD
+        self._in = _HEAD if self._server else _IDLE
+        self._out: int = writer.HEAD
         self._failure = ("", 0)
         self._keep_alive = True
-        self._method = ""  # of the current request, which decides on its response's framing
-        self._offers = ""  # protocols that the current request would switch to
-        self._http10 = False  # whether the current request speaks HTTP/1.0
+        self._request = _NO_REQUEST  # the current one, read or written
+        self._offers = ""  # protocols that our own request would switch to
         self._interim = 0
         # A head or trailer section that arrives in pieces:
         self._start_line = ""
@@ -193,43 +164,48 @@ class Machine:
         self._consumed = 0
         self._empty_lines = 0
         # The body being read and the body being written:
-        self._chunk = _Chunk.LINE
         self._remaining = 0
         self._read = 0
         self._overhead = 0
         self._out_left = 0
-        # The last block of fields on this connection and what it came to; clients that keep
-        # a connection send the same block again and again.
-        self._remembered: tuple[bytes, str, RequestHead] | None = None
+        # The last whole head on this connection, its block of fields and what they came to:
+        # a client that keeps a connection sends the same again and again.
+        self._remembered = b""
+        self._remembered_block = b""
 
     # -- state ---------------------------------------------------------------------------
 
     @property
     def keep_alive(self) -> bool:
         """Whether the connection may go on after the current messages."""
-        return self._keep_alive
+        return self._keep_alive and self._request.keep_alive
 
     @property
     def switched(self) -> bool:
         """Whether the connection speaks another protocol now; `take_rest` has its first bytes."""
-        return self._in is _In.SWITCHED
+        return self._in == _SWITCHED
 
     @property
     def finished(self) -> bool:
         """Whether our message is whole and nothing will follow it: time to close."""
-        return self._out is _Out.DONE and self._in >= _In.CLOSED
+        return self._out == writer.DONE and self._in >= _CLOSED
 
     @property
     def idle(self) -> bool:
         """Whether no message is under way in either direction, not even a byte of one."""
-        if self._out is not _Out.HEAD or self._in not in (_In.HEAD, _In.IDLE):
+        if self._out != writer.HEAD or self._in not in (_HEAD, _IDLE):
             return False
-        return self._pos == len(self._buffer) and not self._consumed
+        return not self._buffer and not self._consumed
+
+    @property
+    def unread(self) -> int:
+        """Bytes received and not read yet."""
+        return len(self._buffer)
 
     @property
     def response_started(self) -> bool:
         """Whether the head of our current message was sent."""
-        return self._out is not _Out.HEAD
+        return self._out != writer.HEAD
 
     def close_after(self) -> None:
         """Let the connection end with the current messages; a head yet to come says so."""
@@ -237,33 +213,21 @@ class Machine:
 
     def take_rest(self) -> bytes:
         """Return and forget the bytes received but not read."""
-        rest = bytes(self._buffer[self._pos :])
-        self._buffer, self._pos = b"", 0
-        return rest
+        return self._buffer.take(len(self._buffer))
 
     # -- reading -------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer; ``b""`` says that it sends no more."""
-        if not data:
-            self._eof = True
-            return
-        pos = self._pos
-        buffer = self._buffer
-        if pos == len(buffer):
-            self._buffer = data
-            self._scanned = 0
+        if data:
+            self._buffer.append(data)
         else:
-            if not isinstance(buffer, bytearray):
-                self._buffer = buffer = bytearray(memoryview(buffer)[pos:])
-            elif pos:
-                del buffer[:pos]
-            buffer += data
-            self._scanned = max(0, self._scanned - pos)
-        self._pos = 0
+            self._eof = True
 
     def next_event(self) -> Event | Signal:
         """Return the next event of the peer, or the signal that says why there is none.
+
+        The end of a message may stay unread: it is passed over when ours has ended too.
 
         Raises:
             RemoteProtocolError: the peer broke the protocol or passed a limit; its `status`
@@ -272,13 +236,22 @@ class Machine:
         try:
             return _READERS[self._in](self)
         except RemoteProtocolError as error:
-            self._failure = (str(error), error.status)
-            self._in = _In.FAILED
-            self._keep_alive = False
+            self._fail(error)
             raise
 
+    def _fail(self, error: RemoteProtocolError) -> None:
+        if self._server and self._in == _HEAD:
+            self._request = _NO_REQUEST
+        self._failure = (str(error), error.status)
+        self._in = _FAILED
+        self._keep_alive = False
+
     def _read_head(self) -> Event | Signal:
+        buffer = self._buffer
         if not self._consumed:
+            if buffer.data == self._remembered and self._remembered and not buffer.pos:
+                buffer.data = b""
+                return self._accept_request(self._request)
             head = self._whole_head()
             if head is not None:
                 return self._accept(head)
@@ -287,69 +260,61 @@ class Machine:
             return self._accept(head)
         if not self._eof:
             return NEED_DATA
-        if self._pos == len(self._buffer) and not self._consumed:
-            self._in = _In.CLOSED
+        if not buffer and not self._consumed:
+            self._in = _CLOSED
             return CLOSED
         raise RemoteProtocolError("the connection ended in the middle of a head")
 
     def _whole_head(self) -> RequestHead | ResponseHead | None:
         """Read a head that is whole and good in one pass; None leaves it to the lines."""
-        buffer, pos = self._buffer, self._pos
-        end = buffer.find(b"\r\n\r\n", pos)
+        data, pos = self._buffer.data, self._buffer.pos
+        end = data.find(b"\r\n\r\n", pos)
         if end < 0:
             return None
-        line_end = buffer.find(b"\r\n", pos)
+        line_end = data.find(b"\r\n", pos)
         limits = self.limits
         if end - pos > limits.line or end - pos > limits.head:
             return None
-        line = buffer[pos:line_end]
-        if line.translate(None, FIELD_BYTES):
+        line = data[pos:line_end]
+        if not line or line.translate(None, FIELD_BYTES):
             return None
-        block = bytes(buffer[line_end + 2 : end + 2])
-        if not self._server:
+        block = bytes(data[line_end + 2 : end + 2])
+        head: RequestHead | ResponseHead | None
+        if self._server:
+            head = self._whole_request(line.decode("latin-1"), block)
+            if head is not None:
+                self._remember(data, pos, end + 4, block)
+        else:
             fields = parse_fields(block, limits.fields)
-            if fields is None or not line:
+            if fields is None:
                 return None
             version, status, reason = parse_status_line(line.decode("latin-1"))
-            self._pos = end + 4
-            return response_head(version, status, reason, fields, self._method)
-        parts = line.decode("latin-1").split(" ")
+            head = response_head(version, status, reason, fields, self._request.method)
+        if head is not None:
+            self._buffer.pos = end + 4
+        return head
+
+    def _whole_request(self, line: str, block: bytes) -> RequestHead | None:
+        parts = line.split(" ")
         if len(parts) != 3 or parts[2] not in VERSIONS:
             return None
         method, target, version = parts
-        known = self._remembered
-        if known is not None and known[0] == block and known[1] == version:
-            head = self._like(known[2], method, target)
-        else:
-            fields = parse_fields(block, limits.fields)
-            if fields is None or not is_token(method):
-                return None
-            head = request_head(method, target, version, fields)
-            if len(block) <= _MAX_REMEMBERED:
-                self._remembered = (block, version, head)
-        self._pos = end + 4
-        return head
+        known = self._request
+        if block == self._remembered_block and version == known.version and is_token(method):
+            if target[:1] != "/" or target_authority(method, target) is not None:
+                return request_head(method, target, version, known.fields)
+            return known.replace(method, target)
+        fields = parse_fields(block, self.limits.fields)
+        if fields is None or not is_token(method):
+            return None
+        return request_head(method, target, version, fields)
 
-    @staticmethod
-    def _like(known: RequestHead, method: str, target: str) -> RequestHead:
-        """Return the head of a request that has the fields of an earlier one."""
-        if target == known.target and method == known.method:
-            return known
-        if target[:1] != "/" or target_authority(method, target) is not None:
-            return request_head(method, target, known.version, known.fields)
-        if not is_token(method):
-            parse_request_line(f"{method} {target} {known.version}")
-        return RequestHead(
-            method,
-            target,
-            known.fields,
-            known.version,
-            host=known.host,
-            length=known.length,
-            keep_alive=known.keep_alive,
-            expect_continue=known.expect_continue,
-            upgrade=known.upgrade,
-        )
+    def _remember(self, data: bytes | bytearray, start: int, end: int, block: bytes) -> None:
+        """Keep the head that was just read for comparison, unless it is long."""
+        small = end - start <= _MAX_REMEMBERED
+        alone = small and start == 0 and end == len(data)
+        self._remembered = bytes(data) if alone else b""
+        self._remembered_block = block if small else b""
 
     def _head_by_lines(self) -> RequestHead | ResponseHead | None:
         """Read a head line by line, as far as it has come; here errors are found."""
@@ -363,15 +328,16 @@ class Machine:
         line, fields = self._start_line, self._fields
         self._start_line, self._fields, self._consumed = "", [], 0
         self._empty_lines = 0
+        self._remembered = self._remembered_block = b""
         if self._server:
             return request_head(*parse_request_line(line), fields)
-        return response_head(*parse_status_line(line), fields, self._method)
+        return response_head(*parse_status_line(line), fields, self._request.method)
 
     def _start(self) -> str:
         """Take the start line, "" while it is not whole."""
         limit = min(self.limits.line, self.limits.head)
         while True:
-            line = self._line(limit, 414 if self._server else 400)
+            line = self._buffer.line(limit, 414 if self._server else 400)
             if line is None:
                 return ""
             if line:
@@ -392,7 +358,7 @@ class Machine:
         """
         limits = self.limits
         while True:
-            line = self._line(min(limits.line, limit - self._consumed), status)
+            line = self._buffer.line(min(limits.line, limit - self._consumed), status)
             if line is None:
                 return False
             if not line:
@@ -402,57 +368,26 @@ class Machine:
             if len(self._fields) > limits.fields:
                 raise RemoteProtocolError(f"more than {limits.fields} fields", status)
 
-    def _line(self, limit: int, status: int) -> str | None:
-        """Take one line without its CRLF; None while it is not whole.
-
-        Args:
-            limit: most bytes allowed.
-            status: what a server answers to more.
-        Raises:
-            RemoteProtocolError: too long, a control character, CR or LF alone. A byte that
-                is not allowed is found as soon as it comes.
-        """
-        buffer, pos = self._buffer, self._pos
-        start = max(pos, self._scanned)
-        end = buffer.find(b"\r\n", start)
-        whole = end >= 0
-        if not whole:
-            end = len(buffer) - (buffer[-1:] == b"\r" and len(buffer) > pos)
-        # Only the part within the limit is looked at, so that an error does not depend on
-        # how much came at once.
-        last = min(end, pos + max(limit, 0))
-        if start < last and (bad := buffer[start:last].translate(None, FIELD_BYTES)):
-            raise RemoteProtocolError(f"byte {excerpt(bytes(bad[:1]))} in a line of a head")
-        if end - pos > max(limit, 0):
-            raise RemoteProtocolError(f"more than {limit} bytes in a line or section", status)
-        if not whole:
-            self._scanned = end
-            return None
-        self._pos = end + 2
-        self._scanned = 0
-        return buffer[pos:end].decode("latin-1")
-
     def _accept(self, head: RequestHead | ResponseHead) -> Event:
         """Get ready for what follows a head."""
-        length = head.length
-        self.max_body = self.limits.body
         if isinstance(head, RequestHead):
-            self._method = head.method
-            self._offers = head.upgrade
-            self._http10 = head.version == "HTTP/1.0"
-            if not head.keep_alive:
-                self._keep_alive = False
-        elif head.status < 200:
+            return self._accept_request(head)
+        if head.status < 200:
             return self._accept_interim(head)
-        elif self._method == "CONNECT" and head.status < 300:
-            self._in, self._out = _In.SWITCHED, _Out.SWITCHED
+        if self._request.method == "CONNECT" and head.status < 300:
+            self._in, self._out = _SWITCHED, writer.SWITCHED
             return head
-        elif not head.keep_alive or length == UNTIL_CLOSE:
+        if not head.keep_alive or head.length == UNTIL_CLOSE:
             self._keep_alive = False
-        if length == 0:
-            self._in = _In.END
+        self._start_body(head.length)
+        return head
+
+    def _accept_request(self, head: RequestHead) -> Event:
+        self._request = head
+        if head.length:
+            self._start_body(head.length)
         else:
-            self._start_body(length)
+            self._in = _END
         return head
 
     def _accept_interim(self, head: ResponseHead) -> Event:
@@ -463,19 +398,19 @@ class Machine:
         if head.status == 101:
             if not self._offers:
                 raise RemoteProtocolError("101 without a request to switch protocols")
-            self._in, self._out = _In.SWITCHED, _Out.SWITCHED
+            self._in, self._out = _SWITCHED, writer.SWITCHED
         return head
 
     def _start_body(self, length: int) -> None:
         self._read = 0
+        self.max_body = self.limits.body
         if length == CHUNKED:
-            self._in = _In.CHUNKS
-            self._chunk = _Chunk.LINE
+            self._in = _CHUNK_LINE
             self._overhead = 0
         elif length == UNTIL_CLOSE:
-            self._in = _In.UNTIL_CLOSE
+            self._in = _UNTIL_CLOSE
         else:
-            self._in = _In.FIXED
+            self._in = _FIXED if length else _END
             self._remaining = length
 
     def _check_body(self, size: int) -> None:
@@ -488,71 +423,44 @@ class Machine:
     def _read_fixed(self) -> Event | Signal:
         if not self._read:
             self._check_body(self._remaining)
-        data = self._take(self._remaining)
+        data = self._buffer.take(self._remaining)
         if not data:
             return self._starved("a body")
         self._read += len(data)
         self._remaining -= len(data)
         if not self._remaining:
-            self._in = _In.END
+            self._in = _END
         return Data(data)
 
     def _read_until_close(self) -> Event | Signal:
-        data = self._take(len(self._buffer))
+        data = self.take_rest()
         if data:
             self._read += len(data)
             self._check_body(self._read)
             return Data(data)
         if not self._eof:
             return NEED_DATA
-        self._in = _In.END
         return self._read_end()
 
     def _read_chunks(self) -> Event | Signal:
         """Read as many chunks as there are, as one piece of data."""
         pieces: list[bytes] = []
         try:
-            ended = self._gather_chunks(pieces)
+            while _CHUNK_READERS[self._in](self, pieces):
+                pass
         except RemoteProtocolError as error:
             if not pieces:
                 raise
             # What came before the error counts; the next call raises it.
-            self._failure = (str(error), error.status)
-            self._in = _In.FAILED
-            self._keep_alive = False
-            return Data(b"".join(pieces))
-        if ended:
-            self._in = _In.END
+            self._fail(error)
         if pieces:
             return Data(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        return self._read_end() if ended else self._starved("a chunked body")
+        return self._read_end() if self._in == _END else self._starved("a chunked body")
 
-    def _gather_chunks(self, pieces: list[bytes]) -> bool:
-        """Move the data of chunks into `pieces`; True when the body has ended."""
-        limits = self.limits
-        while True:
-            if self._chunk is _Chunk.LINE:
-                line = self._line(limits.line, 400)
-                if line is None:
-                    return False
-                self._start_chunk(line)
-            elif self._chunk is _Chunk.DATA:
-                data = self._take(self._remaining)
-                if not data:
-                    return False
-                pieces.append(data)
-                self._read += len(data)
-                self._remaining -= len(data)
-                if not self._remaining:
-                    self._chunk = _Chunk.END
-            elif self._chunk is _Chunk.END:
-                if not self._chunk_ended():
-                    return False
-                self._chunk = _Chunk.LINE
-            else:
-                return self._section(limits.trailers, 431)
-
-    def _start_chunk(self, line: str) -> None:
+    def _chunk_line(self, _pieces: list[bytes]) -> bool:
+        line = self._buffer.line(self.limits.line, 400)
+        if line is None:
+            return False
         size, extension = parse_chunk_line(line)
         self._check_body(self._read + size)
         # Extensions are allowed in proportion to the data, so that signed uploads pass and
@@ -563,30 +471,38 @@ class Machine:
                 f"more than {self.limits.chunk_overhead} bytes of chunk extensions"
             )
         self._remaining = size
-        self._chunk = _Chunk.DATA if size else _Chunk.TRAILERS
+        self._in = _CHUNK_DATA if size else _TRAILERS
+        return True
 
-    def _chunk_ended(self) -> bool:
-        """Take the CRLF after a chunk's data; False while it has not come."""
-        mark = self._buffer[self._pos : self._pos + 2]
-        if mark == b"\r\n":
-            self._pos += 2
-            return True
+    def _chunk_data(self, pieces: list[bytes]) -> bool:
+        data = self._buffer.take(self._remaining)
+        if not data:
+            return False
+        pieces.append(data)
+        self._read += len(data)
+        self._remaining -= len(data)
+        if not self._remaining:
+            self._in = _CHUNK_END
+        return True
+
+    def _chunk_end(self, _pieces: list[bytes]) -> bool:
+        buffer = self._buffer
+        mark = buffer.data[buffer.pos : buffer.pos + 2]
         if mark in (b"", b"\r"):
             return False
-        raise RemoteProtocolError(f"{excerpt(bytes(mark))} after a chunk's data; CRLF is allowed")
+        if mark != b"\r\n":
+            raise RemoteProtocolError(f"{excerpt(bytes(mark))} after a chunk's data; not CRLF")
+        buffer.take(2)
+        self._in = _CHUNK_LINE
+        return True
 
-    def _take(self, size: int) -> bytes:
-        """Take at most `size` unread bytes, without a copy when that is the whole buffer."""
-        buffer, pos = self._buffer, self._pos
-        available = len(buffer) - pos
-        if size >= available:
-            data = buffer if pos == 0 else buffer[pos:]
-            self._buffer, self._pos = b"", 0
-        else:
-            data = buffer[pos : pos + size]
-            self._pos = pos + size
-        self._scanned = 0
-        return data if type(data) is bytes else bytes(data)
+    def _trailers(self, _pieces: list[bytes]) -> bool:
+        if self._section(self.limits.trailers, 431):
+            self._in = _END
+        return False
+
+    def _chunks_ended(self, _pieces: list[bytes]) -> bool:
+        return False
 
     def _starved(self, what: str) -> Signal:
         if self._eof:
@@ -598,8 +514,8 @@ class Machine:
         if self._fields:
             trailers, self._fields = keep_trailers(self._fields), []
         self._consumed = 0
-        self._in = _In.PAUSED
-        if self._out is _Out.DONE:
+        self._in = _PAUSED
+        if self._out == writer.DONE:
             self._end_cycle()
         return EndOfMessage(trailers)
 
@@ -608,11 +524,11 @@ class Machine:
 
     def _read_idle(self) -> Signal:
         """A client without a request under way: nothing may come."""
-        if self._pos < len(self._buffer):
-            seen = excerpt(bytes(self._buffer[self._pos : self._pos + 100]))
+        if self._buffer:
+            seen = excerpt(self._buffer.take(100))
             raise RemoteProtocolError(f"{seen} received without a request")
         if self._eof:
-            self._in = _In.CLOSED
+            self._in = _CLOSED
             return CLOSED
         return PAUSED
 
@@ -625,10 +541,10 @@ class Machine:
     def _end_cycle(self) -> None:
         """Start over, or close, when both messages are whole."""
         if not self._keep_alive:
-            self._in, self._out = _In.CLOSED, _Out.DONE
+            self._in, self._out = _CLOSED, writer.DONE
             return
-        self._in = _In.HEAD if self._server else _In.IDLE
-        self._out = _Out.HEAD
+        self._in = _HEAD if self._server else _IDLE
+        self._out = writer.HEAD
         self._interim = 0
 
     # -- writing -------------------------------------------------------------------------
@@ -656,145 +572,60 @@ class Machine:
         Raises:
             LocalProtocolError: as `send`.
         """
-        if self._out is not _Out.HEAD:
+        if self._out != writer.HEAD:
             raise LocalProtocolError("a head was sent already")
-        if isinstance(head, ResponseHead):
-            raw = self._send_response(head, body, end)
+        if isinstance(head, RequestHead):
+            written = self._send_request(head, body, end)
+        elif head.status < 200:
+            return self._send_interim(head)
         else:
-            raw = self._send_request(head, body, end)
-        if end and self._out is not _Out.HEAD and self._out is not _Out.SWITCHED:
-            if self._out is _Out.CHUNKS:
-                raw += encode_chunk(body) + b"0\r\n\r\n" if body else b"0\r\n\r\n"
-            elif self._out is not _Out.NOTHING:
+            written = self._send_response(head, body, end)
+        raw, self._out, self._out_left, keep_alive = written
+        if not keep_alive:
+            self._keep_alive = False
+        if self._out == writer.SWITCHED:
+            self._in = _SWITCHED
+        elif end:
+            if self._out == writer.FIXED:
+                raw += body
+            elif self._out == writer.CHUNKS:
+                raw += (encode_chunk(body) if body else b"") + encode_last_chunk(())
+            elif self._out == writer.UNTIL_CLOSE:
                 raw += body
             self._end_out()
         return raw
 
-    def _send_response(self, head: ResponseHead, body: bytes, end: bool) -> bytes:
+    def _send_response(self, head: ResponseHead, body: bytes, end: bool) -> writer.Written:
         if not self._server:
             raise LocalProtocolError("a client sends requests")
-        if self._in in (_In.HEAD, _In.CLOSED) and not self._method:
+        if self._in in (_HEAD, _CLOSED):
             raise LocalProtocolError("a response needs a request to answer")
-        status = head.status
-        lines, framing = field_lines(head.fields)
-        start = status_line(status, head.reason)
-        if status < 200:
-            return self._send_interim(head, start, lines, framing)
-        tunnel = self._method == "CONNECT" and status < 300
-        if (status == 204 or tunnel) and not framing.keys().isdisjoint(
-            ("content-length", "transfer-encoding")
-        ):
-            raise LocalProtocolError(f"a {status} answer to {self._method} has no content to frame")
-        keep_alive = self._keep_alive
-        if tunnel:
-            out, left, extra = _Out.SWITCHED, 0, ""
-        elif may_have_body(status, self._method):
-            out, left, extra = self._frame(framing, body, end, chunks=not self._http10)
-            if out is _Out.UNTIL_CLOSE:
-                keep_alive = False
-        else:
-            if body and self._method != "HEAD":
-                raise LocalProtocolError(f"a {status} response has no content")
-            out, left, extra = _Out.NOTHING, 0, self._bodyless(framing, body, end)
-        options = framing.get("connection")
-        if options is not None and "close" in list_items(options):
-            keep_alive = False
-        if extra:
-            lines.append(extra)
-        if not keep_alive:
-            lines.append("Connection: close\r\n")
-        elif options is not None:
-            lines.append(f"Connection: {options}\r\n")
-        elif self._http10:
-            lines.append("Connection: keep-alive\r\n")
-        raw = encode_head(start, lines)
-        self._keep_alive, self._out, self._out_left = keep_alive, out, left
-        if tunnel:
-            self._in = _In.SWITCHED
-        return raw
+        request = self._request
+        keep_alive = self._keep_alive and request.keep_alive
+        return writer.write_response(head, request, keep_alive, body, end)
 
-    def _send_interim(
-        self, head: ResponseHead, start: str, lines: list[str], framing: dict[str, str]
-    ) -> bytes:
-        """Write a 1xx response; 101 hands the connection over (RFC 9110 §15.2)."""
-        if self._http10:
+    def _send_interim(self, head: ResponseHead) -> bytes:
+        request = self._request
+        if not self._server or self._in in (_HEAD, _CLOSED, _FAILED):
+            raise LocalProtocolError("an interim response needs a request to answer")
+        if request.version == "HTTP/1.0":
             raise LocalProtocolError("an HTTP/1.0 client knows no 1xx responses")
-        if "content-length" in framing or "transfer-encoding" in framing:
-            raise LocalProtocolError(f"a {head.status} response has no content to frame")
+        if head.status == 101 and not (request.upgrade and self._in in (_PAUSED, _END)):
+            raise LocalProtocolError("101 answers a whole request that asks for it")
+        raw = writer.write_interim(head)
         if head.status == 101:
-            if not self._offers or self._in is not _In.PAUSED:
-                raise LocalProtocolError("101 answers a whole request that asks for it")
-            framing.setdefault("connection", "Upgrade")
-        if "connection" in framing:
-            lines.append(f"Connection: {framing['connection']}\r\n")
-        raw = encode_head(start, lines)
-        if head.status == 101:
-            self._in, self._out = _In.SWITCHED, _Out.SWITCHED
+            self._in, self._out = _SWITCHED, writer.SWITCHED
         return raw
 
-    def _send_request(self, head: RequestHead, body: bytes, end: bool) -> bytes:
+    def _send_request(self, head: RequestHead, body: bytes, end: bool) -> writer.Written:
         if self._server:
             raise LocalProtocolError("a server sends responses")
-        if self._in is not _In.IDLE or not self._keep_alive:
+        if self._in != _IDLE or not self._keep_alive:
             raise LocalProtocolError("this connection takes no further request")
-        lines, framing = field_lines(head.fields)
-        hosts = [value for name, value in head.fields if name.lower() == "host"]
-        if len(hosts) != 1:
-            raise LocalProtocolError(f"{len(hosts)} Host fields; a request has one")
-        if not is_token(head.method):
-            raise LocalProtocolError(f"method {excerpt(head.method)}; a token is allowed")
-        try:
-            target_authority(head.method, head.target)
-        except RemoteProtocolError as error:
-            raise LocalProtocolError(str(error)) from None
-        if end and not body and "content-length" not in framing and head.method in _NO_CONTENT:
-            framing.pop("transfer-encoding", None)
-            out, left, extra = _Out.FIXED, 0, ""
-        else:
-            out, left, extra = self._frame(framing, body, end, chunks=True)
-        if extra:
-            lines.append(extra)
-        options = framing.get("connection")
-        if options is not None:
-            lines.append(f"Connection: {options}\r\n")
-        raw = encode_head(f"{head.method} {head.target} HTTP/1.1\r\n", lines)
-        if options is not None and "close" in list_items(options):
-            self._keep_alive = False
-        offered = options is not None and "upgrade" in list_items(options)
-        self._offers = "".join(v for n, v in head.fields if offered and n.lower() == "upgrade")
-        self._method = head.method
-        self._out, self._out_left = out, left
-        self._in = _In.HEAD
-        return raw
-
-    def _frame(
-        self, framing: dict[str, str], body: bytes, end: bool, chunks: bool
-    ) -> tuple[_Out, int, str]:
-        """Choose how our body ends: the way of writing, its length and the field that says so."""
-        coding = framing.get("transfer-encoding")
-        if coding is not None and coding.lower() != "chunked":
-            raise LocalProtocolError(f"Transfer-Encoding {excerpt(coding)}; 'chunked' is allowed")
-        length = framing.get("content-length")
-        if length is not None:
-            if coding is not None:
-                raise LocalProtocolError("both Content-Length and Transfer-Encoding")
-            size = content_length(length)
-            if end and size != len(body):
-                raise LocalProtocolError(f"Content-Length {size} with a body of {len(body)} bytes")
-            return _Out.FIXED, size, f"Content-Length: {size}\r\n"
-        if end and coding is None:
-            return _Out.FIXED, len(body), f"Content-Length: {len(body)}\r\n"
-        if chunks:
-            return _Out.CHUNKS, 0, "Transfer-Encoding: chunked\r\n"
-        return _Out.UNTIL_CLOSE, 0, ""
-
-    def _bodyless(self, framing: dict[str, str], body: bytes, end: bool) -> str:
-        """Return the length that the answer to HEAD or a 304 tells, though no body follows."""
-        if "content-length" in framing:
-            return f"Content-Length: {content_length(framing['content-length'])}\r\n"
-        if body and end:
-            return f"Content-Length: {len(body)}\r\n"
-        return ""
+        written, self._offers = writer.write_request(head, body, end)
+        self._request = head
+        self._in = _HEAD
+        return written
 
     def send_data(self, data: bytes) -> bytes:
         """Return the bytes that carry a piece of the body; none where no content may follow.
@@ -804,22 +635,24 @@ class Machine:
                 or content of a 204 or 304.
         """
         out = self._out
-        if out is _Out.CHUNKS:
+        if out == writer.CHUNKS:
             return encode_chunk(data) if data else b""
-        if out is _Out.FIXED:
+        if out == writer.FIXED:
             if len(data) > self._out_left:
                 raise LocalProtocolError(
                     f"{len(data)} bytes written with {self._out_left} of Content-Length left"
                 )
             self._out_left -= len(data)
             return data
-        if out is _Out.UNTIL_CLOSE:
+        if out == writer.UNTIL_CLOSE:
             return data
-        if out is _Out.NOTHING:
-            if data and self._method != "HEAD":
+        if out == writer.NOTHING:
+            if data and self._request.method != "HEAD":
                 raise LocalProtocolError("content after the head of a 204 or 304 response")
             return b""
-        raise LocalProtocolError("data before a head" if out is _Out.HEAD else "data after the end")
+        raise LocalProtocolError(
+            "data before a head" if out == writer.HEAD else "data after the end"
+        )
 
     def send_end(self, trailers: Fields = ()) -> bytes:
         """Return the bytes that end our message.
@@ -829,35 +662,46 @@ class Machine:
                 without chunks to come after.
         """
         out = self._out
-        if out in (_Out.HEAD, _Out.DONE, _Out.SWITCHED):
+        if out in (writer.HEAD, writer.DONE, writer.SWITCHED):
             raise LocalProtocolError("no message to end")
-        if out is _Out.FIXED and self._out_left:
+        if out == writer.FIXED and self._out_left:
             raise LocalProtocolError(f"{self._out_left} bytes of Content-Length were not written")
-        if trailers and out is not _Out.CHUNKS and out is not _Out.NOTHING:
+        if trailers and out not in (writer.CHUNKS, writer.NOTHING):
             raise LocalProtocolError("trailers need a body in chunks")
-        raw = encode_last_chunk(trailers) if out is _Out.CHUNKS else b""
+        raw = encode_last_chunk(trailers) if out == writer.CHUNKS else b""
         self._end_out()
         return raw
 
     def _end_out(self) -> None:
-        self._out = _Out.DONE
+        self._out = writer.DONE
         self._out_left = 0
-        if self._in is _In.PAUSED:
+        if self._in == _END:
+            self._read_end()
+        elif self._in == _PAUSED:
             self._end_cycle()
 
 
-#: Methods whose requests need no Content-Length when they are empty (RFC 9110 §8.6).
-_NO_CONTENT = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
+_READERS = (
+    Machine._read_head,
+    Machine._read_fixed,
+    Machine._read_chunks,
+    Machine._read_chunks,
+    Machine._read_chunks,
+    Machine._read_chunks,
+    Machine._read_until_close,
+    Machine._read_end,
+    Machine._read_paused,
+    Machine._read_idle,
+    Machine._read_closed,
+    Machine._read_closed,
+    Machine._read_failed,
+)
 
-_READERS = {
-    _In.HEAD: Machine._read_head,
-    _In.FIXED: Machine._read_fixed,
-    _In.CHUNKS: Machine._read_chunks,
-    _In.UNTIL_CLOSE: Machine._read_until_close,
-    _In.END: Machine._read_end,
-    _In.PAUSED: Machine._read_paused,
-    _In.IDLE: Machine._read_idle,
-    _In.SWITCHED: Machine._read_closed,
-    _In.CLOSED: Machine._read_closed,
-    _In.FAILED: Machine._read_failed,
+#: How a chunked body goes on, by state; each says whether there may be more at once.
+_CHUNK_READERS = {
+    _CHUNK_LINE: Machine._chunk_line,
+    _CHUNK_DATA: Machine._chunk_data,
+    _CHUNK_END: Machine._chunk_end,
+    _TRAILERS: Machine._trailers,
+    _END: Machine._chunks_ended,
 }

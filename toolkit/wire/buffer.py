@@ -1,0 +1,83 @@
+"""Bytes received and not yet read, taken out as lines or by size."""
+
+from toolkit.wire.errors import RemoteProtocolError, excerpt
+from toolkit.wire.grammar import FIELD_BYTES
+
+
+class Buffer:
+    """Holds what a peer sent; every byte is looked at and copied a bounded number of times.
+
+    Attributes:
+        data: a chunk as it came, or a bytearray once chunks had to be put together.
+        pos: index of the first unread byte.
+    """
+
+    __slots__ = ("_scanned", "data", "pos")
+
+    def __init__(self) -> None:
+        self.data: bytes | bytearray = b""
+        self.pos = 0
+        self._scanned = 0  # no line ends before this index
+
+    def __len__(self) -> int:
+        """Count the unread bytes."""
+        return len(self.data) - self.pos
+
+    def append(self, chunk: bytes) -> None:
+        """Add what came in."""
+        data, pos = self.data, self.pos
+        if pos == len(data):
+            self.data = chunk
+            self._scanned = 0
+        else:
+            if not isinstance(data, bytearray):
+                self.data = data = bytearray(memoryview(data)[pos:])
+            elif pos:
+                del data[:pos]
+            data += chunk
+            self._scanned = max(0, self._scanned - pos)
+        self.pos = 0
+
+    def take(self, size: int) -> bytes:
+        """Take at most `size` bytes, without a copy when that is all there is."""
+        data, pos = self.data, self.pos
+        if size >= len(data) - pos:
+            piece = data if pos == 0 else data[pos:]
+            self.data, self.pos = b"", 0
+        else:
+            piece = data[pos : pos + size]
+            self.pos = pos + size
+        self._scanned = 0
+        return piece if isinstance(piece, bytes) else bytes(piece)
+
+    def line(self, limit: int, status: int) -> str | None:
+        """Take one line without its CRLF, as ISO 8859-1; None while it is not whole.
+
+        Args:
+            limit: most bytes allowed.
+            status: what a server answers to more.
+        Raises:
+            RemoteProtocolError: too long, a control character, CR or LF alone. A byte that
+                is not allowed is found as soon as it comes.
+        """
+        data, pos = self.data, self.pos
+        limit = max(limit, 0)
+        start = max(pos, self._scanned)
+        end = data.find(b"\r\n", start)
+        whole = end >= 0
+        if not whole:
+            # A CR at the very end may have its LF still on the way.
+            end = len(data) - (data[-1:] == b"\r" and len(data) > pos)
+        # Only the part within the limit is looked at, so that an error does not depend on
+        # how much came at once.
+        last = min(end, pos + limit)
+        if start < last and (bad := data[start:last].translate(None, FIELD_BYTES)):
+            raise RemoteProtocolError(f"byte {excerpt(bytes(bad[:1]))} in a line of a head")
+        if end - pos > limit:
+            raise RemoteProtocolError(f"more than {limit} bytes in a line or section", status)
+        if not whole:
+            self._scanned = end
+            return None
+        self.pos = end + 2
+        self._scanned = 0
+        return data[pos:end].decode("latin-1")

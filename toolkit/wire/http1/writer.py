@@ -1,0 +1,171 @@
+"""Our own messages: which framing they get and what is refused before it is sent."""
+
+from collections.abc import Container
+from typing import Final, NamedTuple
+
+from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError, excerpt
+from toolkit.wire.events import RequestHead, ResponseHead
+from toolkit.wire.grammar import is_token, list_items
+from toolkit.wire.http1.framing import may_have_body
+from toolkit.wire.http1.parser import target_authority
+from toolkit.wire.http1.serializer import content_length, encode_head, field_lines, status_line
+
+# What our side writes next.
+HEAD: Final = 0
+FIXED: Final = 1
+CHUNKS: Final = 2
+UNTIL_CLOSE: Final = 3
+NOTHING: Final = 4  # the answer to HEAD, a 204 or a 304: a head alone
+DONE: Final = 5
+SWITCHED: Final = 6
+
+#: Methods whose requests need no Content-Length when they are empty (RFC 9110 §8.6).
+_WITHOUT_CONTENT = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
+_FRAMING = frozenset(("content-length", "transfer-encoding"))
+_BODYLESS = frozenset((204, 304))
+
+
+class Written(NamedTuple):
+    """A head as bytes, and what it means for the messages to come.
+
+    Attributes:
+        raw: bytes of the head.
+        state: what is written next.
+        left: bytes of the body that have to follow when the state is `FIXED`.
+        keep_alive: whether the connection may go on after this message.
+    """
+
+    raw: bytes
+    state: int
+    left: int
+    keep_alive: bool
+
+
+def write_response(
+    head: ResponseHead, request: RequestHead, keep_alive: bool, body: bytes, end: bool
+) -> Written:
+    """Write the head of a final response.
+
+    Args:
+        head: status 200 or above.
+        request: what it answers.
+        keep_alive: whether the connection should go on.
+        body: the whole body when `end` is true, else empty.
+        end: whether nothing but `body` follows.
+    Raises:
+        LocalProtocolError: fields that contradict the body, or that may not be sent.
+    """
+    status, method = head.status, request.method
+    http10 = request.version == "HTTP/1.0"
+    lines, framing = field_lines(head.fields)
+    if method in ("HEAD", "CONNECT") or status in _BODYLESS:
+        state, left = NOTHING, 0
+        if method == "CONNECT" and status < 300:
+            state = SWITCHED
+        if may_have_body(status, method):
+            state, left, length = _frame(framing, body, end, chunks=not http10)
+        else:
+            length = _told_length(framing, status, method, body, end)
+    else:
+        state, left, length = _frame(framing, body, end, chunks=not http10)
+    if length:
+        lines.append(length)
+    if state == UNTIL_CLOSE:
+        keep_alive = False
+    options = framing.get("connection")
+    if options is not None and "close" in list_items(options):
+        keep_alive = False
+    if not keep_alive:
+        lines.append("Connection: close\r\n")
+    elif options is not None:
+        lines.append(f"Connection: {options}\r\n")
+    elif http10:
+        lines.append("Connection: keep-alive\r\n")
+    raw = encode_head(status_line(status, head.reason), lines)
+    return Written(raw, state, left, keep_alive)
+
+
+def write_interim(head: ResponseHead) -> bytes:
+    """Write a 1xx response (RFC 9110 §15.2).
+
+    Raises:
+        LocalProtocolError: it has fields that frame content.
+    """
+    lines, framing = field_lines(head.fields)
+    if not _FRAMING.isdisjoint(framing):
+        raise LocalProtocolError(f"a {head.status} response has no content to frame")
+    options = framing.get("connection", "Upgrade" if head.status == 101 else "")
+    if options:
+        lines.append(f"Connection: {options}\r\n")
+    return encode_head(status_line(head.status, head.reason), lines)
+
+
+def write_request(head: RequestHead, body: bytes, end: bool) -> tuple[Written, str]:
+    """Write the head of a request.
+
+    Returns:
+        The head, and the protocols that it offers to switch to.
+    Raises:
+        LocalProtocolError: not one Host, or what `write_response` raises it for.
+    """
+    lines, framing = field_lines(head.fields)
+    hosts = sum(name.lower() == "host" for name, _ in head.fields)
+    if hosts != 1:
+        raise LocalProtocolError(f"{hosts} Host fields; a request has one")
+    if not is_token(head.method):
+        raise LocalProtocolError(f"method {excerpt(head.method)}; a token is allowed")
+    try:
+        target_authority(head.method, head.target)
+    except RemoteProtocolError as error:
+        raise LocalProtocolError(str(error)) from None
+    if end and not body and head.method in _WITHOUT_CONTENT and _FRAMING.isdisjoint(framing):
+        state, left, length = FIXED, 0, ""
+    else:
+        state, left, length = _frame(framing, body, end, chunks=True)
+    if length:
+        lines.append(length)
+    options: Container[str] = ()
+    if "connection" in framing:
+        lines.append(f"Connection: {framing['connection']}\r\n")
+        options = list_items(framing["connection"])
+    raw = encode_head(f"{head.method} {head.target} HTTP/1.1\r\n", lines)
+    offers = ", ".join(value for name, value in head.fields if name.lower() == "upgrade")
+    written = Written(raw, state, left, "close" not in options)
+    return written, offers if "upgrade" in options else ""
+
+
+def _frame(framing: dict[str, str], body: bytes, end: bool, chunks: bool) -> tuple[int, int, str]:
+    """Choose how our body ends: what is written next, how much, and the field that says so."""
+    coding = framing.get("transfer-encoding")
+    length = framing.get("content-length")
+    if coding is not None and (coding.lower() != "chunked" or length is not None):
+        raise LocalProtocolError(
+            f"Transfer-Encoding {excerpt(coding)}, Content-Length {length}; 'chunked' alone, "
+            "or a length alone is allowed"
+        )
+    if end and coding is None:
+        size = len(body)
+        told = str(size)
+        if length is not None and length != told and content_length(length) != size:
+            raise LocalProtocolError(f"Content-Length {length} with a body of {size} bytes")
+        return FIXED, size, f"Content-Length: {told}\r\n"
+    if length is not None:
+        size = content_length(length)
+        return FIXED, size, f"Content-Length: {size}\r\n"
+    if chunks:
+        return CHUNKS, 0, "Transfer-Encoding: chunked\r\n"
+    return UNTIL_CLOSE, 0, ""
+
+
+def _told_length(framing: dict[str, str], status: int, method: str, body: bytes, end: bool) -> str:
+    """Return the length that the answer to HEAD or a 304 tells, though no body follows.
+
+    RFC 9110 §8.6
+    """
+    if body and method != "HEAD":
+        raise LocalProtocolError(f"a {status} answer to {method} has no content")
+    if (status == 204 or method == "CONNECT") and not _FRAMING.isdisjoint(framing):
+        raise LocalProtocolError(f"a {status} answer to {method} has no content to frame")
+    if "content-length" in framing:
+        return f"Content-Length: {content_length(framing['content-length'])}\r\n"
+    return f"Content-Length: {len(body)}\r\n" if body and end else ""

@@ -1,0 +1,37 @@
+"""Field values with parameters: ``form-data; name="a"; filename="b.txt"``."""
+
+import re
+
+from toolkit.wire.grammar import QUOTED_STRING, TCHAR
+
+# A value may lack its quotes although it is no token; browsers and old programs send such.
+_PARAMETER = re.compile(f';[ \\t]*([{TCHAR}]+)[ \\t]*=[ \\t]*({QUOTED_STRING}|[^;"]*)[ \\t]*')
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
+    """Split a field value into its main value and its parameters, in time linear in it.
+
+    Returns:
+        The main value in lower case, and the parameters by name in lower case; of a name
+        that comes twice the first counts.
+    Raises:
+        ValueError: what follows the main value is not a list of parameters.
+
+    RFC 9110 §5.6.6
+    """
+    main, semicolon, rest = value.partition(";")
+    found: dict[str, str] = {}
+    position, text = 0, semicolon + rest
+    while position < len(text):
+        match = _PARAMETER.match(text, position)
+        if match is None:
+            if not text[position:].strip("; \t"):
+                break
+            raise ValueError(f"{text[position : position + 50]!r}; '; name=value' is allowed")
+        name, item = match[1].lower(), match[2]
+        if item.startswith('"'):
+            item = _ESCAPED.sub(r"\1", item[1:-1])
+        found.setdefault(name, item.rstrip(" \t"))
+        position = match.end()
+    return main.strip(" \t").lower(), found
