@@ -1,0 +1,183 @@
+"""`IOStream`: a stream over a connected socket, moved by a transport of the loop."""
+
+import asyncio
+import socket as sockets
+from collections.abc import Callable
+from typing import Any, Self, cast
+
+from toolkit.concurrent import Future
+from toolkit.iostream.base import BaseIOStream
+from toolkit.iostream.errors import StreamClosedError
+
+#: Seconds that a closed stream may take to send what was written before it is cut off.
+CLOSE_TIMEOUT = 30.0
+
+
+class IOStream(BaseIOStream, asyncio.Protocol):
+    """A stream over a TCP or Unix socket.
+
+    Example::
+
+        stream = IOStream(socket.socket())
+        await stream.connect(("127.0.0.1", 8000))
+        await stream.write(b"ping\\n")
+        answer = await stream.read_until(b"\\n", max_bytes=1000)
+        stream.close()
+
+    Args:
+        socket: a stream socket, connected or about to be by `connect`; it belongs to the
+            stream from now on.
+
+    Attributes:
+        socket: the socket, for its addresses and options; once connected it is the loop's
+            view of it, which cannot be read or written.
+    """
+
+    def __init__(self, socket: sockets.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        socket.setblocking(False)
+        self.socket = socket
+        self._transport: asyncio.Transport | None = None
+        self._connected: Callable[[Any], None] | None = None
+        self._early: list[bytes] = []  # written before there was a transport
+        self._attaching: asyncio.Task[Any] | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def incoming(
+        cls,
+        connected: Callable[[Self], None],
+        max_buffer_size: int | None = None,
+        read_chunk_size: int | None = None,
+    ) -> Self:
+        """Make a stream for a connection that a server's transport is about to bring.
+
+        Args:
+            connected: called with the stream as soon as it can be used.
+        """
+        stream = cls.__new__(cls)
+        BaseIOStream.__init__(stream, max_buffer_size, read_chunk_size)
+        stream._transport = None
+        stream._connected = connected
+        stream._early = []
+        stream._attaching = None
+        stream._close_timer = None
+        return stream
+
+    def connect(self: Self, address: Any, server_hostname: str | None = None) -> "Future[Self]":
+        """Connect the socket; the future's result is the stream.
+
+        Args:
+            address: as `socket.socket.connect` takes it.
+            server_hostname: taken for compatibility; it means something to TLS only.
+        Raises:
+            StreamClosedError: the connection failed; `real_error` says why.
+        """
+        self._attaching = task = self._loop.create_task(self._connect(address))
+        return cast("Future[Self]", task)
+
+    async def _connect(self, address: Any) -> Self:
+        try:
+            await self._loop.sock_connect(self.socket, address)
+        except OSError as error:
+            self.close(exc_info=error)
+        if self._closed:
+            raise StreamClosedError(real_error=self.error)
+        await self._attach()
+        return self
+
+    async def _attach(self) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: self, self.socket)
+        except OSError as error:
+            self._gone(error)
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket."""
+        return self.socket.fileno()
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport that moves the bytes; None before there is one."""
+        return self._transport
+
+    def set_nodelay(self, value: bool) -> None:
+        if self.socket.family in (sockets.AF_INET, sockets.AF_INET6):
+            self.socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, int(value))
+
+    # -- for BaseIOStream ----------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._transport is None and self._attaching is None:
+            self._attaching = self._loop.create_task(self._attach())
+
+    def _send(self, data: bytes | bytearray | memoryview) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+        else:
+            self._early.append(bytes(data))
+            self._blocked = True
+            self._start()
+
+    def _pause(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def _unsent(self) -> int:
+        if self._transport is None:
+            return sum(map(len, self._early))
+        return self._transport.get_write_buffer_size()
+
+    def _shut(self, abort: bool) -> None:
+        transport = self._transport
+        if transport is None:
+            if self._attaching is not None and self._attaching is not asyncio.current_task():
+                self._attaching.cancel()
+            self.socket.close()
+        elif abort:
+            transport.abort()
+        else:
+            transport.close()
+            if self._blocked:
+                self._close_timer = self._loop.call_later(CLOSE_TIMEOUT, transport.abort)
+
+    # -- asyncio.Protocol ----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport; called by the loop."""
+        self._transport = cast(asyncio.Transport, transport)
+        # With a limit of 0 the loop says when the last byte has left.
+        self._transport.set_write_buffer_limits(high=0)
+        self.socket = transport.get_extra_info("socket")
+        self._attaching = None
+        early, self._early = self._early, []
+        if early:
+            self._transport.writelines(early)
+            if not self._transport.get_write_buffer_size():
+                self._write_ready()
+        if self._paused:
+            self._transport.pause_reading()
+        connected, self._connected = self._connected, None
+        if connected is not None:
+            connected(self)
+
+    data_received = BaseIOStream._received
+
+    def eof_received(self) -> bool:
+        """Keep the way out open: the peer may still wait for an answer; called by the loop."""
+        self._received_eof()
+        return True
+
+    pause_writing = BaseIOStream._write_blocked
+    resume_writing = BaseIOStream._write_ready
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take note that the connection is gone; called by the loop."""
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+            self._close_timer = None
+        self._gone(exc)
