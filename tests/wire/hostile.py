@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from toolkit.wire.http1 import DEFAULT_LIMITS, Limits
 
-CANARY = b"GET /canary HTTP/1.1\r\nHost: canary\r\n\r\n"
+CANARY = b"GET /canary HTTP/1.1\r\nHost: hostile\r\n\r\n"
 
 CRLF = b"\r\n"
 #: All that US-ASCII calls control characters.
@@ -374,7 +374,12 @@ FIELDS: list[Row] = [
     ("folded with a tab", b"X: a\r\n\tb", 400, _FOLD),
     ("folded into a space", b"X: a\r\n ", 400, _FOLD),
     ("folded empty value", b"X:\r\n b", 400, _FOLD),
-    ("folded length behind another field", b"Foo: bar\r\n Content-Length: 39", 400, "CVE-2024-27982"),
+    (
+        "folded length behind another field",
+        b"Foo: bar\r\n Content-Length: 39",
+        400,
+        "CVE-2024-27982",
+    ),
     ("folded coding", b"Transfer-Encoding:\r\n chunked", 400, "CVE-2022-32215"),
     ("folded coding with a tab", b"Transfer-Encoding:\r\n\tchunked", 400, "CVE-2022-32215"),
     ("folded coding behind another field", b"X: y\r\n Transfer-Encoding: chunked", 400, _FOLD),
@@ -472,7 +477,12 @@ HOST_COUNTS: list[Row] = [
     ("two apart", b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\nHost: b\r\n\r\n", 400, _ONE_HOST),
     ("three", b"GET / HTTP/1.1\r\n" + b"Host: h\r\n" * 3 + b"\r\n", 400, _ONE_HOST),
     ("two in HTTP/1.0", b"GET / HTTP/1.0\r\nHost: h\r\nHost: h\r\n\r\n", 400, _ONE_HOST),
-    ("two with an absolute form", b"GET http://h/ HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", 400, _HOST),
+    (
+        "two with an absolute form",
+        b"GET http://h/ HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n",
+        400,
+        _HOST,
+    ),
     ("bad one in HTTP/1.0", b"GET / HTTP/1.0\r\nHost: a b\r\n\r\n", 400, _HOST),
     ("bad one with an absolute form", b"GET http://h/ HTTP/1.1\r\nHost: a b\r\n\r\n", 400, _HOST),
     ("bad one with CONNECT", b"CONNECT h:443 HTTP/1.1\r\nHost: a@h:443\r\n\r\n", 400, _HOST),
@@ -741,8 +751,7 @@ FRAMINGS: list[Row] = [
     ),
     (
         "chunked in HTTP/1.0 that goes on",
-        b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
-        b"0\r\n\r\n",
+        b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         400,
         _OLD,
     ),
@@ -932,7 +941,7 @@ STRANGERS: list[Row] = [
     ("WebSocket frame", b"\x81\x85\x00\x00\x00\x00hello", 400, "RFC 6455 §5.2"),
     ("PROXY protocol 1", b"PROXY TCP4 192.0.2.1 192.0.2.2 5000 80\r\n", 400, _OTHER),
     ("PROXY protocol 2", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", 400, _OTHER),
-    ("SOCKS 4", b"\x04\x01\x00\x50\xc0\x00\x02\x01\x00", 400, "RFC 1928 §3"),
+    ("SOCKS 4", b"\x04\x01\x00\x50\xc0\x00\x02\x01\x00", 400, _OTHER),
     ("SOCKS 5", b"\x05\x01\x00", 400, "RFC 1928 §3"),
     ("SMTP", b"EHLO example.com\r\n", 400, _OTHER),
     ("FTP", b"USER anonymous\r\n", 400, _OTHER),
@@ -953,9 +962,7 @@ STRANGERS: list[Row] = [
 _TOO_LONG = "RFC 9112 §3"
 _TOO_LARGE = "RFC 6585 §5"
 _TOO_MUCH = "RFC 9110 §15.5.14"
-_SMALL = Limits(
-    head=200, fields=4, line=100, chunk_overhead=64, trailers=120, body=64, interim=1
-)
+_SMALL = Limits(head=200, fields=4, line=100, chunk_overhead=64, trailers=120, body=64, interim=1)
 _ANY_4XX = (400, 413, 431)
 _GET = b"GET / HTTP/1.1\r\nHost: h\r\n"
 _POST = b"POST / HTTP/1.1\r\nHost: h\r\n"
@@ -1043,7 +1050,7 @@ BEYOND_SMALL: list[Row] = [
     ("many chunks", _CHUNKED + b"1\r\nx\r\n" * 65 + b"0\r\n\r\n", 413, _TOO_MUCH),
     ("chunk size below 2 to the 64th", _CHUNKED + b"FFFFFFFFFFFFFFFB\r\nx\r\n", 413, _WRAP),
     ("chunk size of 2 to the 63rd", _CHUNKED + b"8000000000000000\r\nx\r\n", 413, _WRAP),
-    ("chunk size of 2 to the 32nd", _CHUNKED + b"100000005\r\nhello\r\n", 413, "CVE-2020-8287"),
+    ("chunk size of 2 to the 32nd", _CHUNKED + b"100000005\r\nhello\r\n", 413, _WRAP),
     (
         "chunk overhead",
         _CHUNKED + (b"1;" + b"a" * 33 + b"\r\nx\r\n") * 3 + b"0\r\n\r\n",
@@ -1058,13 +1065,21 @@ BEYOND_SMALL: list[Row] = [
     ),
     ("chunk line", _CHUNKED + b"30;" + b"a" * 98 + CRLF + b"x" * 48, _ANY_4XX, _EXTENSION),
     ("trailer line", _CHUNKED + b"0\r\nX: " + b"y" * 98 + b"\r\n\r\n", 431, _TOO_LARGE),
-    ("trailer section", _CHUNKED + b"0\r\n" + (b"X: " + b"y" * 60 + CRLF) * 2 + CRLF, 431, _TOO_LARGE),
+    (
+        "trailer section",
+        _CHUNKED + b"0\r\n" + (b"X: " + b"y" * 60 + CRLF) * 2 + CRLF,
+        431,
+        _TOO_LARGE,
+    ),
     ("five trailers", _CHUNKED + b"0\r\n" + b"X: y\r\n" * 5 + CRLF, 431, _TOO_LARGE),
 ]
 
 
 def _table() -> Iterator[Hostile]:
     host = b"\r\nHost: h\r\n\r\n"
+    no_tab = CONTROLS.replace(b"\t", b"")
+    in_name = CONTROLS + DELIMITERS.replace(b":", b"")
+    in_host = b'"#/<>?@[\\]^`{|} \t'
     yield from _entries("request line", b"", REQUEST_LINES, host)
     yield from _entries("target", b"", TARGETS, b" HTTP/1.1" + host)
     yield from _entries("version", b"GET / ", VERSIONS, host)
@@ -1087,12 +1102,13 @@ def _table() -> Iterator[Hostile]:
     yield from _each_byte("method", b"G", CONTROLS + DELIMITERS, b"T / HTTP/1.1" + host, _METHOD)
     yield from _each_byte("target", b"GET /a", CONTROLS + b'"#<>', b"b HTTP/1.1" + host, _TARGET)
     yield from _each_byte("version", b"GET / HTTP/1.1", CONTROLS, host, _VERSION)
-    yield from _each_byte("name", _GET + b"X", CONTROLS + b'"(),/;<=>?@[\\]{}', b"Y: z\r\n\r\n", _NAME)
-    no_tab = CONTROLS.replace(b"\t", b"")
+    yield from _each_byte("name", _GET + b"X", in_name, b"Y: z\r\n\r\n", _NAME)
     yield from _each_byte("value", _GET + b"X: a", no_tab, b"b\r\n\r\n", _VALUE)
-    yield from _each_byte("Host", b"GET / HTTP/1.1\r\nHost: a", b'"#/<>?@[\\]^`{|} \t', b"b\r\n\r\n", _HOST)
+    yield from _each_byte("Host", b"GET / HTTP/1.1\r\nHost: a", in_host, b"b\r\n\r\n", _HOST)
     yield from _each_byte("chunk size", _CHUNKED, CONTROLS, b"5\r\nhello\r\n0\r\n\r\n", _CHUNK)
-    yield from _each_byte("extension", _CHUNKED + b"5;a", CONTROLS, b"b\r\nhello\r\n0\r\n\r\n", _EXTENSION)
+    yield from _each_byte(
+        "extension", _CHUNKED + b"5;a", CONTROLS, b"b\r\nhello\r\n0\r\n\r\n", _EXTENSION
+    )
     yield from _each_byte("trailer", _CHUNKED + b"0\r\nX: a", no_tab, b"b\r\n\r\n", _VALUE)
 
 

@@ -198,6 +198,26 @@ class Machine:
         return not self._buffer and not self._consumed
 
     @property
+    def reading_head(self) -> bool:
+        """Whether the next thing to come is the head of a message."""
+        return self._in == _HEAD
+
+    @property
+    def body_ended(self) -> bool:
+        """Whether the peer's message is whole, as far as its bytes have come."""
+        return self._in in (_END, _PAUSED)
+
+    @property
+    def body_left(self) -> int:
+        """Bytes known to be missing of the body being read; 0 when that is not known."""
+        return self._remaining if self._in == _FIXED else 0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing more is expected of the peer: its last message is whole, or it left."""
+        return self._eof or self._in == _CLOSED
+
+    @property
     def unread(self) -> int:
         """Bytes received and not read yet."""
         return len(self._buffer)
@@ -207,9 +227,18 @@ class Machine:
         """Whether the head of our current message was sent."""
         return self._out != writer.HEAD
 
+    @property
+    def response_ended(self) -> bool:
+        """Whether our current message is whole."""
+        return self._out == writer.DONE
+
     def close_after(self) -> None:
         """Let the connection end with the current messages; a head yet to come says so."""
         self._keep_alive = False
+
+    def switch(self) -> None:
+        """Leave the connection to another protocol, by agreement that was made elsewhere."""
+        self._in, self._out = _SWITCHED, writer.SWITCHED
 
     def take_rest(self) -> bytes:
         """Return and forget the bytes received but not read."""

@@ -1,0 +1,60 @@
+"""One request's way through its handler."""
+
+from typing import TYPE_CHECKING
+
+from toolkit.http1connection import Exchange
+from toolkit.httputil import HTTPServerRequest
+from toolkit.web.errors import HTTPError
+from toolkit.web.handler import RequestHandler
+
+if TYPE_CHECKING:
+    from toolkit.web.application import Application
+
+
+async def serve(application: "Application", exchange: Exchange) -> None:
+    """Find the handler of a request and run it to its end."""
+    request = HTTPServerRequest.received(exchange.head, exchange)
+    handler_class, kwargs, path_args, path_kwargs = application.match(request)
+    handler: RequestHandler = handler_class(application, request, **kwargs)
+    try:
+        if request.method not in handler.SUPPORTED_METHODS:
+            raise HTTPError(405)
+        decode = handler.decode_argument
+        if path_args:
+            handler.path_args = [None if a is None else decode(a) for a in path_args]
+        elif path_kwargs:
+            handler.path_kwargs = {
+                name: None if value is None else decode(value, name=name)
+                for name, value in path_kwargs.items()
+            }
+        if handler_class.on_connection_close is not RequestHandler.on_connection_close:
+            exchange.set_close_callback(handler.on_connection_close)
+        streamed = handler._stream_request_body
+        if exchange.head.length and not streamed:
+            if request.method not in handler.allowed_methods():
+                raise HTTPError(405)
+            request.body = await exchange.read()
+        result = handler.prepare()
+        if result is not None:
+            await result
+        if handler._finished:
+            return
+        if exchange.head.length and streamed:
+            await _stream_body(handler, exchange)
+        method = getattr(handler, request.method.lower())
+        result = method(*handler.path_args, **handler.path_kwargs)
+        if result is not None:
+            await result
+        if handler._auto_finish and not handler._finished:
+            handler.finish()
+    except Exception as error:
+        handler._handle_request_exception(error)
+
+
+async def _stream_body(handler: RequestHandler, exchange: Exchange) -> None:
+    async for chunk in exchange:
+        result = handler.data_received(chunk)
+        if result is not None:
+            await result
+        if handler._finished:
+            return

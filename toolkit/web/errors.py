@@ -1,0 +1,56 @@
+"""What handlers raise to end a request."""
+
+from typing import Any
+
+from toolkit.httputil import responses
+
+
+class HTTPError(Exception):
+    """Ends the request with an error response.
+
+    Args:
+        status_code: of the response.
+        log_message: for the log alone; ``%`` fields take `args`.
+        reason: phrase of the status line; the usual one when None.
+    """
+
+    def __init__(
+        self, status_code: int = 500, log_message: str | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(status_code, log_message, *args)
+        self.status_code = status_code
+        self._log_message = log_message
+        self.args = args
+        self.reason: str | None = kwargs.get("reason")
+
+    @property
+    def log_message(self) -> str | None:
+        """The message as it was given; None when there is none."""
+        return self._log_message
+
+    def get_message(self) -> str | None:
+        """Return the message with its arguments filled in; None when there is none."""
+        message = self._log_message
+        return message % self.args if message and self.args else message
+
+    def __str__(self) -> str:
+        reason = self.reason or responses.get(self.status_code, "Unknown")
+        text = f"HTTP {self.status_code}: {reason}"
+        message = self.get_message()
+        return f"{text} ({message})" if message else text
+
+
+class Finish(Exception):
+    """Ends the request with what was written so far; an argument is written before."""
+
+
+class MissingArgumentError(HTTPError):
+    """A required argument is missing: status 400.
+
+    Attributes:
+        arg_name: of the argument.
+    """
+
+    def __init__(self, arg_name: str) -> None:
+        super().__init__(400, "Missing argument %s", arg_name)
+        self.arg_name = arg_name
