@@ -1,3 +1,3 @@
 """Load the project's own pytest plugins for every test."""
 
-pytest_plugins = ["tests.feature_report"]
+pytest_plugins = ["tests.feature_report", "tests.loops"]

@@ -11,6 +11,10 @@ from toolkit.log import app_log
 
 _T = TypeVar("_T")
 
+# What asyncio gives to those who drive tasks themselves ("Extending asyncio" in its manual).
+_enter_task = asyncio._enter_task
+_leave_task = asyncio._leave_task
+
 Future = asyncio.Future
 
 FUTURES = (futures.Future, Future)
@@ -74,14 +78,16 @@ class InPlaceRunner(collections.abc.Coroutine[Any, Any, None]):
     def run(self, coroutine: Coroutine[Any, Any, None]) -> bool:
         """Step a coroutine; True when it has ended, else the task carries it on.
 
-        An exception that it lets out is logged. Call it outside of any task, and while the
-        runner is not `busy`.
+        An exception that it lets out is logged. The runner must not be `busy`.
         """
         task = self._task
         if task is None or task.done():
             self._task = task = self._loop.create_task(self)
         context = contextvars.copy_context()
-        asyncio._enter_task(self._loop, task)
+        try:
+            _enter_task(self._loop, task)
+        except RuntimeError:
+            return self._run_inside_a_task(coroutine)
         try:
             self._first = context.run(coroutine.send, None)
         except StopIteration:
@@ -92,11 +98,21 @@ class InPlaceRunner(collections.abc.Coroutine[Any, Any, None]):
             app_log.error("Uncaught exception", exc_info=True)
             return True
         finally:
-            asyncio._leave_task(self._loop, task)
+            _leave_task(self._loop, task)
         self._fresh = True
         self._coroutine, self._context = coroutine, context
         self._rouse()
         return False
+
+    def _run_inside_a_task(self, coroutine: Coroutine[Any, Any, None]) -> bool:
+        """Do as `run`, with the current task stepped aside meanwhile."""
+        outer = asyncio.current_task(self._loop)
+        assert outer is not None
+        _leave_task(self._loop, outer)
+        try:
+            return self.run(coroutine)
+        finally:
+            _enter_task(self._loop, outer)
 
     def cancel(self) -> None:
         """Cancel the coroutine under way, if there is one."""

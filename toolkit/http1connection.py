@@ -134,26 +134,31 @@ class Exchange:
 
     # -- the answer ----------------------------------------------------------------------
 
-    def respond(self, head: ResponseHead, body: bytes = b"") -> None:
+    def respond(self, head: ResponseHead, body: bytes = b"") -> "Future[None]":
         """Send the whole answer.
 
+        Returns:
+            A future that is done when it has left the program, or has failed with
+            StreamClosedError when the client is gone.
         Raises:
             LocalProtocolError: the answer is malformed or has begun; nothing was sent.
         """
         connection = self._connection
         if connection is None or connection._exchange is not self:
             raise LocalProtocolError("the exchange is over")
-        if connection._stream.closed():
-            return
+        stream = connection._stream
+        if stream.closed():
+            return _failed(StreamClosedError(real_error=stream.error))
         if self.head.length:
             connection._settle_unread()
         machine = connection._machine
         if len(body) > MAX_JOINED:
             self.start(_with_length(head, len(body)))
-            connection._write(machine.send_data(body))
+            self.send(body)
             self.finish()
         else:
-            connection._write(machine.send_head(head, body, True))
+            stream.write_nowait(machine.send_head(head, body, True))
+        return stream.flushed()
 
     def interim(self, head: ResponseHead) -> None:
         """Send a 1xx response; the final one is still to come."""
@@ -205,8 +210,11 @@ class Exchange:
             await connection._stream.drained()
 
     def flushed(self) -> "Future[None]":
-        """Return a future of what `drained` waits for."""
-        return self._open()._stream.write(b"")
+        """Return a future of what `drained` waits for, or of StreamClosedError."""
+        connection = self._connection
+        if connection is None or connection._stream.closed():
+            return _failed(StreamClosedError())
+        return connection._stream.flushed()
 
     @property
     def closed(self) -> bool:
@@ -237,6 +245,14 @@ class Exchange:
         if connection is None or connection._exchange is not self:
             raise LocalProtocolError("the exchange is over")
         return connection
+
+
+def _failed(error: Exception) -> "Future[None]":
+    """Return a future with an error that nobody has to look at."""
+    future: Future[None] = Future()
+    future.set_exception(error)
+    future.exception()
+    return future
 
 
 def _with_length(head: ResponseHead, length: int) -> ResponseHead:

@@ -78,12 +78,14 @@ class HTTPHeaders(MutableMapping[str, str]):
         HTTPInputError: a name is not a token, or a value holds a control character.
     """
 
-    __slots__ = ("_values",)
+    __slots__ = ("_several", "_values")
 
     def __init__(self, *args: Any, **kwargs: str) -> None:
         self._values: dict[str, str | list[str]] = {}
+        self._several = False  # whether any name has a list of values
         if len(args) == 1 and not kwargs and isinstance(args[0], HTTPHeaders):
-            self._values = args[0].copy()._values
+            copy = args[0].copy()
+            self._values, self._several = copy._values, copy._several
         else:
             self.update(*args, **kwargs)
 
@@ -92,6 +94,7 @@ class HTTPHeaders(MutableMapping[str, str]):
         """Take normalized names and values that were checked before."""
         headers = cls.__new__(cls)
         headers._values = values  # type: ignore[assignment]  # str is one of its value types
+        headers._several = False
         return headers
 
     @classmethod
@@ -99,12 +102,15 @@ class HTTPHeaders(MutableMapping[str, str]):
         """Take fields that a protocol machine read, which has checked them."""
         headers = cls.__new__(cls)
         headers._values = {}
+        headers._several = False
         for name, value in fields:
             headers._append(normalize_name(name), value)
         return headers
 
     def fields(self) -> list[tuple[str, str]]:
         """Return a pair for each value, in the order that names were first set."""
+        if not self._several:
+            return list(self._values.items())  # type: ignore[arg-type]  # no lists are there
         found: list[tuple[str, str]] = []
         for name, value in self._values.items():
             if isinstance(value, str):
@@ -126,6 +132,7 @@ class HTTPHeaders(MutableMapping[str, str]):
             known.append(value)
         else:
             self._values[name] = [known, value]
+            self._several = True
 
     def get_list(self, name: str) -> list[str]:
         """Return all values of a name, [] for none."""
@@ -143,6 +150,7 @@ class HTTPHeaders(MutableMapping[str, str]):
         values = {k: v if isinstance(v, str) else list(v) for k, v in self._values.items()}
         copy = HTTPHeaders.__new__(HTTPHeaders)
         copy._values = values
+        copy._several = self._several
         return copy
 
     __copy__ = copy
@@ -273,6 +281,16 @@ class HTTPServerRequest:
         return request
 
     _head: RequestHead
+
+    def has_header(self, name: str) -> bool:
+        """Say whether a header was sent, without making `headers` if they are not there yet.
+
+        Args:
+            name: in lower case.
+        """
+        if "headers" in self.__dict__:
+            return name in self.headers
+        return name in self._head.names
 
     @lazy
     def version(self) -> str:

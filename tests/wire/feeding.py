@@ -11,11 +11,12 @@ from toolkit.wire.events import (
     Data,
     EndOfMessage,
     Event,
+    Fields,
     RequestHead,
     ResponseHead,
     Signal,
 )
-from toolkit.wire.http1 import Machine
+from toolkit.wire.http1 import CLIENT, DEFAULT_LIMITS, SERVER, Limits, Machine
 
 #: Longest input that is cut at every place; longer ones are cut at a choice of places.
 _EVERY_CUT = 600
@@ -124,6 +125,45 @@ def serve(
                     said.append(describe(event))
                     if isinstance(event, EndOfMessage) and not machine.response_started:
                         answer(machine)
+    except RemoteProtocolError as error:
+        return join_data(said), error
+    return join_data(said), None
+
+
+GET = RequestHead("GET", "/", [("Host", "h")])
+GET_BYTES = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+def server_after(raw: bytes = GET_BYTES, limits: Limits = DEFAULT_LIMITS) -> Machine:
+    """Return a server that has read all events of some bytes."""
+    machine = Machine(SERVER, limits)
+    read(machine, raw)
+    return machine
+
+
+def client_after(
+    method: str = "GET", fields: Fields = (), limits: Limits = DEFAULT_LIMITS
+) -> Machine:
+    """Return a client that has sent a whole request without content."""
+    machine = Machine(CLIENT, limits)
+    target = {"CONNECT": "h:443", "OPTIONS": "*"}.get(method, "/")
+    machine.send_head(RequestHead(method, target, [("Host", "h"), *fields]), end=True)
+    return machine
+
+
+def receive_response(
+    machine: Machine, pieces: Iterable[bytes]
+) -> tuple[list[Said], RemoteProtocolError | None]:
+    """Feed a client all pieces.
+
+    Returns:
+        What was read, and the error that ended it, if there was one.
+    """
+    said: list[Said] = []
+    try:
+        for piece in pieces:
+            machine.receive(piece)
+            said += map(describe, events(machine))
     except RemoteProtocolError as error:
         return join_data(said), error
     return join_data(said), None

@@ -237,12 +237,7 @@ class BaseIOStream:
             StreamBufferFullError: more than `max_write_buffer_size` would wait.
         """
         self.write_nowait(data)
-        if not self._blocked:
-            if self._sent is None:
-                self._sent = self._loop.create_future()
-                self._sent.set_result(None)
-            return self._sent
-        return self._drain_future()
+        return self.flushed()
 
     def write_nowait(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes without a future; `drained` tells when they have left.
@@ -258,6 +253,20 @@ class BaseIOStream:
         if data:
             self._send(data)
 
+    def flushed(self) -> "Future[None]":
+        """Return a future that is done when all written bytes have left the program.
+
+        Its error is StreamClosedError when the stream was closed before.
+        """
+        if self._blocked:
+            future = self._loop.create_future()
+            self._drain_waiters.append(future)
+            return future
+        if self._sent is None:
+            self._sent = self._loop.create_future()
+            self._sent.set_result(None)
+        return self._sent
+
     async def drained(self) -> None:
         """Wait until all written bytes have left the program.
 
@@ -265,7 +274,7 @@ class BaseIOStream:
             StreamClosedError: the stream was closed before.
         """
         if self._blocked:
-            await self._drain_future()
+            await self.flushed()
 
     def writing(self) -> bool:
         """Say whether bytes wait to be sent."""
@@ -275,11 +284,6 @@ class BaseIOStream:
     def unsent(self) -> int:
         """Bytes written that have not left the program."""
         return self._unsent()
-
-    def _drain_future(self) -> "Future[None]":
-        future = self._loop.create_future()
-        self._drain_waiters.append(future)
-        return future
 
     def _end_drain(self, error: BaseException | None) -> None:
         waiters, self._drain_waiters = self._drain_waiters, []

@@ -282,15 +282,13 @@ class RequestHandler:
         data = b"".join(self._write_buffer)
         self._write_buffer = []
         exchange = self._exchange
-        if exchange.closed:
-            self._headers_written = True
-            return _failed(StreamClosedError())
-        if not self._headers_written:
-            head = ResponseHead(self._status_code, self._headers.fields(), self._reason)
-            exchange.start(head, data)
-            self._headers_written = True
-        elif data:
-            exchange.send(data)
+        if not exchange.closed:
+            if not self._headers_written:
+                head = ResponseHead(self._status_code, self._headers.fields(), self._reason)
+                exchange.start(head, data)
+            elif data:
+                exchange.send(data)
+        self._headers_written = True
         return exchange.flushed()
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> "Future[None]":
@@ -304,19 +302,18 @@ class RequestHandler:
             raise RuntimeError("finish() called twice")
         if chunk is not None:
             self.write(chunk)
-        exchange = self._exchange
         if self._headers_written:
             future = self.flush()
-            if not exchange.closed:
-                exchange.finish()
+            if not self._exchange.closed:
+                self._exchange.finish()
         else:
-            future = self._respond(exchange)
+            future = self._respond()
         self._finished = True
         self.application.log_request(self)
         self.on_finish()
         return future
 
-    def _respond(self, exchange: Exchange) -> "Future[None]":
+    def _respond(self) -> "Future[None]":
         """Send the whole answer at once."""
         if self._status_code == 200 and self.request.method in ("GET", "HEAD"):
             self.set_etag_header()
@@ -330,13 +327,10 @@ class RequestHandler:
                 raise RuntimeError(f"Cannot send body with status {self._status_code}")
             for name in _REPRESENTATION_HEADERS:
                 self.clear_header(name)
-        if exchange.closed:
-            self._headers_written = True
-            return _failed(StreamClosedError())
         head = ResponseHead(self._status_code, self._headers.fields(), self._reason)
-        exchange.respond(head, body)
+        future = self._exchange.respond(head, body)
         self._headers_written = True
-        return exchange.flushed()
+        return future
 
     @property
     def _exchange(self) -> Exchange:
@@ -480,11 +474,11 @@ class RequestHandler:
 
     def check_etag_header(self) -> bool:
         """Say whether the client has this content already, by If-None-Match."""
-        request_headers = self.request.headers
-        if "If-None-Match" not in request_headers:
+        request = self.request
+        if not request.has_header("if-none-match"):
             return False
         etag = self._headers.get("Etag", "")
-        return bool(etag) and matches_none(etag, request_headers["If-None-Match"])
+        return bool(etag) and matches_none(etag, request.headers["If-None-Match"])
 
     # -- around the application ----------------------------------------------------------
 
@@ -584,11 +578,3 @@ def _content(chunk: Any) -> bytes:
     # A list as a whole JSON answer could once be read across sites by a script element.
     hint = "; lists are not accepted for security reasons" if isinstance(chunk, list) else ""
     raise TypeError(f"write() takes bytes, str and dict, not {type(chunk).__name__}{hint}")
-
-
-def _failed(error: Exception) -> "Future[None]":
-    """Return a future with an error that nobody has to look at."""
-    future: Future[None] = Future()
-    future.set_exception(error)
-    future.exception()
-    return future

@@ -8,7 +8,8 @@ class Buffer:
     """Holds what a peer sent; every byte is looked at and copied a bounded number of times.
 
     Attributes:
-        data: a chunk as it came, or a bytearray once chunks had to be put together.
+        data: a chunk as it came, or a bytearray once chunks had to be put together; empty
+            when all was read.
         pos: index of the first unread byte.
     """
 
@@ -26,29 +27,35 @@ class Buffer:
     def append(self, chunk: bytes) -> None:
         """Add what came in."""
         data, pos = self.data, self.pos
-        if pos == len(data):
+        if not data:
             self.data = chunk
-            self._scanned = 0
-        else:
-            if not isinstance(data, bytearray):
-                self.data = data = bytearray(memoryview(data)[pos:])
-            elif pos:
-                del data[:pos]
-            data += chunk
-            self._scanned = max(0, self._scanned - pos)
+            return
+        if not isinstance(data, bytearray):
+            self.data = data = bytearray(memoryview(data)[pos:])
+        elif pos:
+            del data[:pos]
+        data += chunk
+        self._scanned = max(0, self._scanned - pos)
         self.pos = 0
 
     def take(self, size: int) -> bytes:
         """Take at most `size` bytes, without a copy when that is all there is."""
         data, pos = self.data, self.pos
-        if size >= len(data) - pos:
-            piece = data if pos == 0 else data[pos:]
+        end = pos + size
+        if pos == 0 and end >= len(data):
+            piece = data
+        else:
+            piece = data[pos:end]
+        self.skip_to(min(end, len(data)))
+        return piece if isinstance(piece, bytes) else bytes(piece)
+
+    def skip_to(self, pos: int) -> None:
+        """Leave out the bytes before index `pos`."""
+        if pos == len(self.data):
             self.data, self.pos = b"", 0
         else:
-            piece = data[pos : pos + size]
-            self.pos = pos + size
+            self.pos = pos
         self._scanned = 0
-        return piece if isinstance(piece, bytes) else bytes(piece)
 
     def line(self, limit: int, status: int) -> str | None:
         """Take one line without its CRLF, as ISO 8859-1; None while it is not whole.
@@ -78,6 +85,5 @@ class Buffer:
         if not whole:
             self._scanned = end
             return None
-        self.pos = end + 2
-        self._scanned = 0
+        self.skip_to(end + 2)
         return data[pos:end].decode("latin-1")

@@ -41,6 +41,8 @@ class RequestHead:
         keep_alive: whether the peer wants to go on after this message.
         expect_continue: whether the peer waits for a 100 before it sends the body.
         upgrade: value of the Upgrade field when the peer asks to switch protocols, else "".
+
+    Once received it is not changed: heads that repeat on a connection are one object.
     """
 
     __slots__ = (
@@ -50,6 +52,7 @@ class RequestHead:
         "keep_alive",
         "length",
         "method",
+        "names",
         "target",
         "upgrade",
         "version",
@@ -77,6 +80,8 @@ class RequestHead:
         self.keep_alive = keep_alive
         self.expect_continue = expect_continue
         self.upgrade = upgrade
+        #: Names of the fields, for a quick look whether one is there.
+        self.names = frozenset([name for name, _ in fields])
 
     def replace(self, method: str, target: str) -> "RequestHead":
         """Return the head of a request that differs from this one in its start line alone."""

@@ -248,10 +248,12 @@ class Machine:
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer; ``b""`` says that it sends no more."""
-        if data:
+        if not data:
+            self._eof = True
+        elif self._buffer.data:
             self._buffer.append(data)
         else:
-            self._eof = True
+            self._buffer.data = data
 
     def next_event(self) -> Event | Signal:
         """Return the next event of the peer, or the signal that says why there is none.
@@ -278,7 +280,10 @@ class Machine:
     def _read_head(self) -> Event | Signal:
         buffer = self._buffer
         if not self._consumed:
-            if buffer.data == self._remembered and self._remembered and not buffer.pos:
+            data = buffer.data
+            if not data and not self._eof:
+                return NEED_DATA
+            if data == self._remembered and data and not buffer.pos:
                 buffer.data = b""
                 return self._accept_request(self._request)
             head = self._whole_head()
@@ -320,7 +325,7 @@ class Machine:
             version, status, reason = parse_status_line(line.decode("latin-1"))
             head = response_head(version, status, reason, fields, self._request.method)
         if head is not None:
-            self._buffer.pos = end + 4
+            self._buffer.skip_to(end + 4)
         return head
 
     def _whole_request(self, line: str, block: bytes) -> RequestHead | None:
@@ -627,7 +632,7 @@ class Machine:
     def _send_response(self, head: ResponseHead, body: bytes, end: bool) -> writer.Written:
         if not self._server:
             raise LocalProtocolError("a client sends requests")
-        if self._in in (_HEAD, _CLOSED):
+        if self._in == _HEAD or self._in == _CLOSED:
             raise LocalProtocolError("a response needs a request to answer")
         request = self._request
         keep_alive = self._keep_alive and request.keep_alive

@@ -15,10 +15,8 @@ _CONNECTION_FIELDS = frozenset(("connection", "content-length", "transfer-encodi
 
 def status_line(status: int, reason: str | None) -> str:
     """Write a status line with its CRLF; None chooses the usual reason phrase."""
-    if reason is None or reason == REASONS.get(status):
-        line = STATUS_LINES.get(status)
-        if line is not None:
-            return line
+    if reason is None and status in STATUS_LINES:
+        return STATUS_LINES[status]
     if not 100 <= status <= 999:
         raise LocalProtocolError(f"status {status}; 100 to 999 are allowed")
     return f"HTTP/1.1 {status} {reason or 'Unknown'}\r\n"

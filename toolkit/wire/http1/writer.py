@@ -1,7 +1,7 @@
 """Our own messages: which framing they get and what is refused before it is sent."""
 
 from collections.abc import Container
-from typing import Final, NamedTuple
+from typing import Final
 
 from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError, excerpt
 from toolkit.wire.events import RequestHead, ResponseHead
@@ -25,20 +25,10 @@ _FRAMING = frozenset(("content-length", "transfer-encoding"))
 _BODYLESS = frozenset((204, 304))
 
 
-class Written(NamedTuple):
-    """A head as bytes, and what it means for the messages to come.
-
-    Attributes:
-        raw: bytes of the head.
-        state: what is written next.
-        left: bytes of the body that have to follow when the state is `FIXED`.
-        keep_alive: whether the connection may go on after this message.
-    """
-
-    raw: bytes
-    state: int
-    left: int
-    keep_alive: bool
+#: A head as bytes, and what it means for the messages to come: what is written next, how
+#: many bytes of a body when that is `FIXED`, and whether the connection may go on afterwards.
+#: A plain tuple, since a named one costs as much as joining the head.
+Written = tuple[bytes, int, int, bool]
 
 
 def write_response(
@@ -82,7 +72,7 @@ def write_response(
     elif http10:
         lines.append("Connection: keep-alive\r\n")
     raw = encode_head(status_line(status, head.reason), lines)
-    return Written(raw, state, left, keep_alive)
+    return raw, state, left, keep_alive
 
 
 def write_interim(head: ResponseHead) -> bytes:
@@ -130,8 +120,7 @@ def write_request(head: RequestHead, body: bytes, end: bool) -> tuple[Written, s
         options = list_items(framing["connection"])
     raw = encode_head(f"{head.method} {head.target} HTTP/1.1\r\n", lines)
     offers = ", ".join(value for name, value in head.fields if name.lower() == "upgrade")
-    written = Written(raw, state, left, "close" not in options)
-    return written, offers if "upgrade" in options else ""
+    return (raw, state, left, "close" not in options), (offers if "upgrade" in options else "")
 
 
 def _frame(framing: dict[str, str], body: bytes, end: bool, chunks: bool) -> tuple[int, int, str]:
