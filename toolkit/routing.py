@@ -1,5 +1,6 @@
 """Which target a request goes to: rules with matchers, tried in order."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from re import Pattern
@@ -170,6 +171,9 @@ class URLSpec(Rule):
         )
 
 
+#: For a path that no rule has as a fixed one: it stands behind all rules.
+_NOT_FIXED: tuple[float, Match | None] = (math.inf, None)
+
 #: A rule, or the arguments of one; its first may be a path pattern.
 RuleLike = Rule | Sequence[Any]
 
@@ -182,7 +186,8 @@ class RuleRouter:
 
     def __init__(self, rules: Sequence[RuleLike] | None = None) -> None:
         self.rules: list[Rule] = []
-        self._fixed: dict[str, int] = {}  # path: index of its first rule
+        # The first rule of each fixed path: its place among all rules, and what it comes to.
+        self._fixed: dict[str, tuple[int, Match]] = {}
         self._others: list[tuple[int, Rule]] = []
         if rules:
             self.add_rules(rules)
@@ -198,7 +203,7 @@ class RuleRouter:
             if path is None or isinstance(made.target, RuleRouter):
                 self._others.append((index, made))
             else:
-                self._fixed.setdefault(path, index)
+                self._fixed.setdefault(path, (index, Match(made.target, made.target_kwargs)))
 
     def process_rule(self, rule: Rule) -> Rule:
         """Return the rule to keep; for subclasses to override."""
@@ -208,9 +213,9 @@ class RuleRouter:
 
     def match(self, request: HTTPServerRequest) -> Match | None:
         """Return what the request goes to, None when no rule matches."""
-        fixed = self._fixed.get(request.path, -1)
+        fixed, found = self._fixed.get(request.path, _NOT_FIXED)
         for index, rule in self._others:
-            if 0 <= fixed < index:
+            if fixed < index:
                 break
             arguments = rule.matcher.match(request)
             if arguments is None:
@@ -220,10 +225,7 @@ class RuleRouter:
             inner = rule.target.match(request)
             if inner is not None:
                 return inner
-        if fixed < 0:
-            return None
-        rule = self.rules[fixed]
-        return Match(rule.target, rule.target_kwargs)
+        return found
 
 
 class ReversibleRuleRouter(RuleRouter):

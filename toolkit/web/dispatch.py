@@ -13,24 +13,25 @@ if TYPE_CHECKING:
 
 async def serve(application: "Application", exchange: Exchange) -> None:
     """Find the handler of a request and run it to its end."""
-    request = HTTPServerRequest.received(exchange.head, exchange)
+    head = exchange.head
+    request = HTTPServerRequest.received(head, exchange)
     handler_class, kwargs, path_args, path_kwargs = application.match(request)
     handler: RequestHandler = handler_class(application, request, **kwargs)
     try:
         if request.method not in handler.SUPPORTED_METHODS:
             raise HTTPError(405)
-        decode = handler.decode_argument
         if path_args:
-            handler.path_args = [None if a is None else decode(a) for a in path_args]
+            handler.path_args = [
+                None if value is None else handler.decode_argument(value) for value in path_args
+            ]
         elif path_kwargs:
             handler.path_kwargs = {
-                name: None if value is None else decode(value, name=name)
+                name: None if value is None else handler.decode_argument(value, name=name)
                 for name, value in path_kwargs.items()
             }
-        if handler_class.on_connection_close is not RequestHandler.on_connection_close:
+        if handler._hears_close:
             exchange.set_close_callback(handler.on_connection_close)
-        streamed = handler._stream_request_body
-        if exchange.head.length and not streamed:
+        if head.length and not handler._stream_request_body:
             if request.method not in handler.allowed_methods():
                 raise HTTPError(405)
             request.body = await exchange.read()
@@ -39,7 +40,7 @@ async def serve(application: "Application", exchange: Exchange) -> None:
             await result
         if handler._finished:
             return
-        if exchange.head.length and streamed:
+        if head.length and handler._stream_request_body:
             await _stream_body(handler, exchange)
         method = getattr(handler, request.method.lower())
         result = method(*handler.path_args, **handler.path_kwargs)

@@ -79,6 +79,12 @@ class RequestHandler:
     _finished = False
     _auto_finish = True
     _stream_request_body = False
+    # Whether a subclass wants to hear that a client left; only then it is looked for.
+    _hears_close = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._hears_close = cls.on_connection_close is not RequestHandler.on_connection_close
 
     def __init__(
         self, application: "Application", request: HTTPServerRequest, **kwargs: Any

@@ -709,9 +709,11 @@ class Machine:
     def _end_out(self) -> None:
         self._out = writer.DONE
         self._out_left = 0
-        if self._in == _END:
-            self._read_end()
-        elif self._in == _PAUSED:
+        if self._in == _PAUSED:
+            self._end_cycle()
+        elif self._in == _END:
+            # Nobody asked for the end of the peer's message, and so for its trailers.
+            self._fields, self._consumed = [], 0
             self._end_cycle()
 
 

@@ -10,7 +10,9 @@ from toolkit.wire.http1.parser import FORBIDDEN_TRAILERS, LOWER_NAMES
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 STATUS_LINES = {code: f"HTTP/1.1 {code} {reason}\r\n" for code, reason in REASONS.items()}
 
-_CONNECTION_FIELDS = frozenset(("connection", "content-length", "transfer-encoding"))
+#: Names that say how a message is framed, and the usual ones that do not.
+_FRAMING_NAMES = frozenset(("connection", "content-length", "transfer-encoding"))
+_PLAIN_NAMES = frozenset(name for name, lower in LOWER_NAMES.items() if lower not in _FRAMING_NAMES)
 
 
 def status_line(status: int, reason: str | None) -> str:
@@ -19,7 +21,7 @@ def status_line(status: int, reason: str | None) -> str:
         return STATUS_LINES[status]
     if not 100 <= status <= 999:
         raise LocalProtocolError(f"status {status}; 100 to 999 are allowed")
-    return f"HTTP/1.1 {status} {reason or 'Unknown'}\r\n"
+    return f"HTTP/1.1 {status} {'Unknown' if reason is None else reason}\r\n"
 
 
 def field_lines(fields: Fields) -> tuple[list[str], dict[str, str]]:
@@ -33,17 +35,16 @@ def field_lines(fields: Fields) -> tuple[list[str], dict[str, str]]:
     """
     lines: list[str] = []
     framing: dict[str, str] = {}
-    known = LOWER_NAMES
+    plain = _PLAIN_NAMES
     for name, value in fields:
-        lower = known.get(name)
-        if lower is None:
+        if name not in plain:
             if not is_token(name):
                 raise LocalProtocolError(f"field name {excerpt(name)}; a token is allowed")
             lower = name.lower()
-        if lower in _CONNECTION_FIELDS:
-            framing[lower] = f"{framing[lower]}, {value}" if lower in framing else value
-        else:
-            lines.append(f"{name}: {value}\r\n")
+            if lower in _FRAMING_NAMES:
+                framing[lower] = f"{framing[lower]}, {value}" if lower in framing else value
+                continue
+        lines.append(f"{name}: {value}\r\n")
     return lines, framing
 
 
