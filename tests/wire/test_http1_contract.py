@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from tests.wire.feeding import (
     GET,
     GET_BYTES,
-    Said,
     answer,
     client_after,
     describe,

@@ -105,6 +105,13 @@ class IOStream(BaseIOStream, asyncio.Protocol):
         if self.socket.family in (sockets.AF_INET, sockets.AF_INET6):
             self.socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, int(value))
 
+    def write_nowait(self, data: bytes | bytearray | memoryview) -> None:
+        # One call less on the way of every answer.
+        if self._transport is None or self._closed or self.max_write_buffer_size is not None:
+            super().write_nowait(data)
+        else:
+            self._transport.write(data)
+
     # -- for BaseIOStream ----------------------------------------------------------------
 
     def _start(self) -> None:

@@ -2,18 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
 
 # Bytes of entity tags beyond ASCII are obs-text (RFC 9110 §8.8.3).
 _ENTITY_TAG = re.compile(r'\*|(?:W/)?"[!#-~\x80-\xff]*"')
 
 
-def content_etag(chunks: Iterable[bytes]) -> str:
+def content_etag(content: bytes) -> str:
     """Return a strong entity tag of a content: a hash, in quotes."""
-    digest = hashlib.sha1(usedforsecurity=False)
-    for chunk in chunks:
-        digest.update(chunk)
-    return f'"{digest.hexdigest()}"'
+    return f'"{hashlib.sha1(content, usedforsecurity=False).hexdigest()}"'
 
 
 def matches_none(etag: str, if_none_match: str) -> bool:

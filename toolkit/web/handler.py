@@ -470,7 +470,7 @@ class RequestHandler:
 
     def compute_etag(self) -> str | None:
         """Return the entity tag of what was written, None for no tag; may be overridden."""
-        return content_etag(self._write_buffer)
+        return content_etag(b"".join(self._write_buffer))
 
     def set_etag_header(self) -> None:
         """Set the Etag header from `compute_etag`."""

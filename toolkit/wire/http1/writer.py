@@ -23,6 +23,8 @@ SWITCHED: Final = 6
 _WITHOUT_CONTENT = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
 _FRAMING = frozenset(("content-length", "transfer-encoding"))
 _BODYLESS = frozenset((204, 304))
+#: Methods whose responses do not say by themselves whether content follows.
+_SPECIAL = frozenset(("HEAD", "CONNECT"))
 
 
 #: A head as bytes, and what it means for the messages to come: what is written next, how
@@ -48,7 +50,10 @@ def write_response(
     status, method = head.status, request.method
     http10 = request.version == "HTTP/1.0"
     lines, framing = field_lines(head.fields)
-    if method in ("HEAD", "CONNECT") or status in _BODYLESS:
+    if end and not framing and method not in _SPECIAL and status not in _BODYLESS:
+        # The usual answer: all of it is here, and nothing was said about framing.
+        state, left, length = FIXED, len(body), f"Content-Length: {len(body)}\r\n"
+    elif method in _SPECIAL or status in _BODYLESS:
         state, left = NOTHING, 0
         if method == "CONNECT" and status < 300:
             state = SWITCHED
