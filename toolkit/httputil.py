@@ -3,7 +3,7 @@
 import calendar
 import re
 import time
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Collection, Iterable, Iterator, MutableMapping
 from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import lru_cache
@@ -107,10 +107,10 @@ class HTTPHeaders(MutableMapping[str, str]):
             headers._append(normalize_name(name), value)
         return headers
 
-    def fields(self) -> list[tuple[str, str]]:
+    def fields(self) -> Collection[tuple[str, str]]:
         """Return a pair for each value, in the order that names were first set."""
         if not self._several:
-            return list(self._values.items())  # type: ignore[arg-type]  # no lists are there
+            return self._values.items()  # type: ignore[return-value]  # no lists are there
         found: list[tuple[str, str]] = []
         for name, value in self._values.items():
             if isinstance(value, str):
@@ -118,6 +118,10 @@ class HTTPHeaders(MutableMapping[str, str]):
             else:
                 found.extend([(name, item) for item in value])
         return found
+
+    def put(self, name: str, value: str) -> None:
+        """Set a normalized name to a value that needs no check."""
+        self._values[name] = value
 
     def add(self, name: str, value: str) -> None:
         """Add a value to those that the name has."""
@@ -181,7 +185,7 @@ class HTTPHeaders(MutableMapping[str, str]):
         return "".join(f"{name}: {value}\n" for name, value in self.fields())
 
     def __repr__(self) -> str:
-        return f"HTTPHeaders({self.fields()!r})"
+        return f"HTTPHeaders({list(self.fields())!r})"
 
     @classmethod
     def parse(cls, headers: str) -> "HTTPHeaders":

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from toolkit.web.application import Application
 
 
+_METHOD_NAMES = {name: name.lower() for name in RequestHandler.SUPPORTED_METHODS}
+
+
 async def serve(application: "Application", exchange: Exchange) -> None:
     """Find the handler of a request and run it to its end."""
     head = exchange.head
@@ -42,7 +45,7 @@ async def serve(application: "Application", exchange: Exchange) -> None:
             return
         if head.length and handler._stream_request_body:
             await _stream_body(handler, exchange)
-        method = getattr(handler, request.method.lower())
+        method = getattr(handler, _METHOD_NAMES.get(request.method) or request.method.lower())
         result = method(*handler.path_args, **handler.path_kwargs)
         if result is not None:
             await result

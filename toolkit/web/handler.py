@@ -334,7 +334,7 @@ class RequestHandler:
             for name in _REPRESENTATION_HEADERS:
                 self.clear_header(name)
         head = ResponseHead(self._status_code, self._headers.fields(), self._reason)
-        future = self._exchange.respond(head, body)
+        future: Future[None] = self.request.connection.respond(head, body)
         self._headers_written = True
         return future
 
@@ -476,7 +476,8 @@ class RequestHandler:
         """Set the Etag header from `compute_etag`."""
         etag = self.compute_etag()
         if etag is not None:
-            self.set_header("Etag", etag)
+            # Every answer of 200 comes here; what is sent is checked once more below.
+            self._headers.put("Etag", etag)
 
     def check_etag_header(self) -> bool:
         """Say whether the client has this content already, by If-None-Match."""

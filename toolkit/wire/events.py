@@ -1,10 +1,10 @@
 """What protocol machines take and give: message heads, data, ends and three signals."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from enum import Enum
 
 #: Field lines in order: names in lower case when received, values without outer whitespace.
-Fields = Sequence[tuple[str, str]]
+Fields = Collection[tuple[str, str]]
 
 #: `RequestHead.length` of a body in chunks.
 CHUNKED = -1

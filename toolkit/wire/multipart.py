@@ -81,7 +81,9 @@ def _parse_part(piece: bytes, max_header: int) -> Part:
     fields = parse_fields(piece[: head_end + 2], MAX_PART_FIELDS)
     if fields is None:
         raise RemoteProtocolError("malformed fields of a part")
-    found = dict(reversed(fields))
+    found: dict[str, str] = {}
+    for name, value in fields:
+        found.setdefault(name, value)
     try:
         kind, parameters = parse_parameters(found.get("content-disposition", ""))
     except ValueError as error:
