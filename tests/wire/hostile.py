@@ -240,10 +240,6 @@ VERSIONS: list[Row] = [
     ("2.0", b"HTTP/2.0", 505, _NOT_SPOKEN),
     ("3.0", b"HTTP/3.0", 505, _NOT_SPOKEN),
     ("9.9", b"HTTP/9.9", 505, _NOT_SPOKEN),
-    # RFC 9110 §2.5 would have a higher minor version read as 1.1 (SHOULD); the parser's
-    # documentation names 505 for each version but 1.0 and 1.1.
-    ("1.2", b"HTTP/1.2", 505, _NOT_SPOKEN),
-    ("1.9", b"HTTP/1.9", 505, _NOT_SPOKEN),
 ]
 
 # -- line ends and empty lines -----------------------------------------------------------------

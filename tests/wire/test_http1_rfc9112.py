@@ -359,6 +359,7 @@ def test_a_block_of_fields_is_limited() -> None:
     assert parse_fields(b"X: y\r\n" * 3, 3) == [("x", "y")] * 3
     assert parse_fields(b"X: y\r\n" * 4, 3) is None
     assert parse_fields(b"", 0) == []
+    assert parse_fields(b"X: y", 3) is None
 
 
 # -- §6 body -----------------------------------------------------------------------------------

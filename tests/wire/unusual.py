@@ -103,6 +103,13 @@ _FIELDS = (
 )
 
 _TARGETS = (
+    Unusual("minor version to come", b"GET / HTTP/1.9\r\nHost: h\r\n\r\n"),
+    Unusual(
+        "expectation of nothing",
+        b"POST / HTTP/1.1\r\nHost: h\r\nExpect:\r\nContent-Length: 0\r\n\r\n",
+        _POST,
+        (_HOST, ("expect", ""), ("content-length", "0")),
+    ),
     _target("unknown method", "PROPFIND", "/", "h"),
     _target("method in lower case", "get", "/", "h"),
     _target("method of marks", "!#$%&'*+-.^_`|~", "/", "h"),

@@ -20,6 +20,11 @@ class Buffer:
         self.pos = 0
         self._scanned = 0  # no line ends before this index
 
+    @property
+    def in_line(self) -> bool:
+        """Whether the line that comes next was looked at and found not to be whole."""
+        return self._scanned > self.pos
+
     def __len__(self) -> int:
         """Count the unread bytes."""
         return len(self.data) - self.pos

@@ -44,6 +44,9 @@ CHUNK_LINE = re.compile(
     f"((?:[ \\t]*;[ \\t]*[{TCHAR}]+(?:[ \\t]*=[ \\t]*(?:[{TCHAR}]+|{QUOTED_STRING}))?)*)"
 )
 
+#: A chunk line as nearly all are, with its CRLF: a size below 4 GiB and nothing else.
+PLAIN_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
+
 
 def is_token(text: str) -> bool:
     """Say whether `text` is a token (RFC 9110 §5.6.2)."""

@@ -5,6 +5,7 @@ sides keep the connection, the next cycle starts by itself. Bytes of a pipelined
 wait in the buffer meanwhile, so the owner stops feeding while `next_event` says PAUSED.
 """
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -25,7 +26,7 @@ from toolkit.wire.events import (
     ResponseHead,
     Signal,
 )
-from toolkit.wire.grammar import FIELD_BYTES, is_token
+from toolkit.wire.grammar import FIELD_BYTES, PLAIN_CHUNK, is_token
 from toolkit.wire.http1 import writer
 from toolkit.wire.http1.parser import (
     VERSIONS,
@@ -99,7 +100,7 @@ _CLOSED: Final = 11
 _FAILED: Final = 12
 
 #: Stands for the request where none could be read: the answer to it is framed as one to GET.
-_NO_REQUEST = RequestHead("GET", "/", keep_alive=False)
+_NO_REQUEST = RequestHead("GET", "/")
 
 
 class Machine:
@@ -171,7 +172,7 @@ class Machine:
         # The last whole head on this connection, its block of fields and what they came to:
         # a client that keeps a connection sends the same again and again.
         self._remembered = b""
-        self._remembered_block = b""
+        self._remembered_block: bytes | None = None
 
     # -- state ---------------------------------------------------------------------------
 
@@ -251,14 +252,15 @@ class Machine:
         if not data:
             self._eof = True
         elif self._buffer.data:
-            self._buffer.append(data)
+            if self._in < _CLOSED:
+                self._buffer.append(data)
         else:
             self._buffer.data = data
 
     def next_event(self) -> Event | Signal:
         """Return the next event of the peer, or the signal that says why there is none.
 
-        The end of a message may stay unread: it is passed over when ours has ended too.
+        The end of a request may stay unread: it is passed over when the response has ended.
 
         Raises:
             RemoteProtocolError: the peer broke the protocol or passed a limit; its `status`
@@ -284,9 +286,9 @@ class Machine:
             if not data and not self._eof:
                 return NEED_DATA
             if data == self._remembered and data and not buffer.pos:
-                buffer.data = b""
+                buffer.skip_to(len(data))
                 return self._accept_request(self._request)
-            head = self._whole_head()
+            head = None if buffer.in_line else self._whole_head()
             if head is not None:
                 return self._accept(head)
         head = self._head_by_lines()
@@ -348,7 +350,7 @@ class Machine:
         small = end - start <= _MAX_REMEMBERED
         alone = small and start == 0 and end == len(data)
         self._remembered = bytes(data) if alone else b""
-        self._remembered_block = block if small else b""
+        self._remembered_block = block if small else None
 
     def _head_by_lines(self) -> RequestHead | ResponseHead | None:
         """Read a head line by line, as far as it has come; here errors are found."""
@@ -362,7 +364,7 @@ class Machine:
         line, fields = self._start_line, self._fields
         self._start_line, self._fields, self._consumed = "", [], 0
         self._empty_lines = 0
-        self._remembered = self._remembered_block = b""
+        self._remembered, self._remembered_block = b"", None
         if self._server:
             return request_head(*parse_request_line(line), fields)
         return response_head(*parse_status_line(line), fields, self._request.method)
@@ -418,6 +420,7 @@ class Machine:
 
     def _accept_request(self, head: RequestHead) -> Event:
         self._request = head
+        self._empty_lines = 0
         if head.length:
             self._start_body(head.length)
         else:
@@ -467,10 +470,13 @@ class Machine:
         return Data(data)
 
     def _read_until_close(self) -> Event | Signal:
-        data = self.take_rest()
+        size = len(self._buffer)
+        if size and self.max_body is not None:
+            self._check_body(self._read + 1)
+            size = min(size, self.max_body - self._read)
+        data = self._buffer.take(size)
         if data:
             self._read += len(data)
-            self._check_body(self._read)
             return Data(data)
         if not self._eof:
             return NEED_DATA
@@ -491,7 +497,8 @@ class Machine:
             return Data(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         return self._read_end() if self._in == _END else self._starved("a chunked body")
 
-    def _chunk_line(self, _pieces: list[bytes]) -> bool:
+    def _chunk_line(self, pieces: list[bytes]) -> bool:
+        self._whole_chunks(pieces)
         line = self._buffer.line(self.limits.line, 400)
         if line is None:
             return False
@@ -507,6 +514,23 @@ class Machine:
         self._remaining = size
         self._in = _CHUNK_DATA if size else _TRAILERS
         return True
+
+    def _whole_chunks(self, pieces: list[bytes]) -> None:
+        """Move the data of chunks that are whole and plain; all others take the long way."""
+        buffer = self._buffer
+        data, pos, read = buffer.data, buffer.pos, self._read
+        limit = math.inf if self.max_body is None else self.max_body
+        while match := PLAIN_CHUNK.match(data, pos):
+            start = match.end()
+            end = start + int(match[1], 16)
+            if start == end or read + end - start > limit or data[end : end + 2] != b"\r\n":
+                break
+            pieces.append(bytes(data[start:end]))
+            read += end - start
+            pos = end + 2
+        self._read = read
+        if pos != buffer.pos:
+            buffer.skip_to(pos)
 
     def _chunk_data(self, pieces: list[bytes]) -> bool:
         data = self._buffer.take(self._remaining)
@@ -533,9 +557,6 @@ class Machine:
     def _trailers(self, _pieces: list[bytes]) -> bool:
         if self._section(self.limits.trailers, 431):
             self._in = _END
-        return False
-
-    def _chunks_ended(self, _pieces: list[bytes]) -> bool:
         return False
 
     def _starved(self, what: str) -> Signal:
@@ -608,9 +629,13 @@ class Machine:
         """
         if self._out != writer.HEAD:
             raise LocalProtocolError("a head was sent already")
+        if body and not end:
+            raise LocalProtocolError("a body comes with its head only when that is all of it")
         if isinstance(head, RequestHead):
             written = self._send_request(head, body, end)
         elif head.status < 200:
+            if body:
+                raise LocalProtocolError(f"a {head.status} response has no content")
             return self._send_interim(head)
         else:
             written = self._send_response(head, body, end)
@@ -654,9 +679,9 @@ class Machine:
     def _send_request(self, head: RequestHead, body: bytes, end: bool) -> writer.Written:
         if self._server:
             raise LocalProtocolError("a server sends responses")
-        if self._in != _IDLE or not self._keep_alive:
+        if self._in != _IDLE or self._buffer:
             raise LocalProtocolError("this connection takes no further request")
-        written, self._offers = writer.write_request(head, body, end)
+        written, self._offers = writer.write_request(head, self._keep_alive, body, end)
         self._request = head
         self._in = _HEAD
         return written
@@ -711,7 +736,7 @@ class Machine:
         self._out_left = 0
         if self._in == _PAUSED:
             self._end_cycle()
-        elif self._in == _END:
+        elif self._in == _END and self._server:
             # Nobody asked for the end of the peer's message, and so for its trailers.
             self._fields, self._consumed = [], 0
             self._end_cycle()
@@ -739,5 +764,4 @@ _CHUNK_READERS = {
     _CHUNK_DATA: Machine._chunk_data,
     _CHUNK_END: Machine._chunk_end,
     _TRAILERS: Machine._trailers,
-    _END: Machine._chunks_ended,
 }

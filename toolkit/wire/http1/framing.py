@@ -50,7 +50,7 @@ def declared_length(found: dict[str, list[str]], version: str) -> int | None:
         raise RemoteProtocolError(
             f"Content-Length {excerpt(lengths[0])}; at most 18 decimal digits are allowed"
         )
-    return int(lengths[0])
+    return int(lengths[0].lstrip("0") or "0")
 
 
 def check_transfer_encoding(values: list[str]) -> None:

@@ -73,7 +73,9 @@ def parse_fields(block: bytes | bytearray, limit: int) -> Fields | None:
         out line by line.
     """
     lines = block.decode("latin-1").split("\r\n")
-    count = len(lines) - 1
+    if lines.pop():
+        return None
+    count = len(lines)
     # All that may stand in a line is taken out; just the line ends may be left.
     if count > limit or block.translate(None, FIELD_BYTES) != b"\r\n" * count:
         return None
@@ -83,15 +85,13 @@ def parse_fields(block: bytes | bytearray, limit: int) -> Fields | None:
         name, _, value = line.partition(":")
         lower = known.get(name)
         if lower is None:
-            if not _:
-                break
-            if not is_token(name):
+            if not _ or not is_token(name):
                 return None
             lower = name.lower()
         elif not _:
             return None
         fields.append((lower, value.strip(" \t")))
-    return fields if len(fields) == count else None
+    return fields
 
 
 def parse_field(line: str) -> tuple[str, str]:
@@ -132,19 +132,23 @@ def parse_request_line(line: str) -> tuple[str, str, str]:
     method, target, version = parts
     if method not in METHODS and not is_token(method):
         raise RemoteProtocolError(f"method {excerpt(method)}; a token is allowed")
-    check_version(version)
-    return method, target, version
+    return method, target, known_version(version)
 
 
-def check_version(version: str) -> None:
-    """Return when the version is HTTP/1.0 or HTTP/1.1.
+def known_version(version: str) -> str:
+    """Return the version to speak: HTTP/1.0, or HTTP/1.1 for itself and minor ones to come.
 
     Raises:
         RemoteProtocolError: 505 for another version, 400 for none.
+
+    RFC 9110 §2.5
     """
     if version in VERSIONS:
-        return
-    if VERSION.fullmatch(version):
+        return version
+    match = VERSION.fullmatch(version)
+    if match is not None and match[1] == "1":
+        return "HTTP/1.1"
+    if match is not None:
         raise RemoteProtocolError(f"version {version}; HTTP/1.0 and HTTP/1.1 are allowed", 505)
     raise RemoteProtocolError(f"version {excerpt(version)}; 'HTTP/1.1' is allowed")
 
@@ -230,6 +234,8 @@ def expects_continue(found: dict[str, list[str]], version: str) -> bool:
     if "expect" not in found or version == "HTTP/1.0":
         return False
     expectations = list_items(",".join(found["expect"]))
+    if not expectations:
+        return False
     if expectations != ["100-continue"]:
         seen = excerpt(", ".join(found["expect"]))
         raise RemoteProtocolError(f"Expect {seen}; '100-continue' is allowed", 417)
@@ -246,7 +252,7 @@ def parse_status_line(line: str) -> tuple[str, int, str]:
     """
     version, _, rest = line.partition(" ")
     code, _, reason = rest.partition(" ")
-    check_version(version)
+    version = known_version(version)
     if len(code) != 3 or not (code.isascii() and code.isdigit()) or code < "100":
         raise RemoteProtocolError(f"status {excerpt(code)}; three digits from 100 are allowed")
     return version, int(code), reason

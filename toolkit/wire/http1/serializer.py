@@ -93,4 +93,4 @@ def content_length(value: str) -> int:
     """
     if not CONTENT_LENGTH.fullmatch(value):
         raise LocalProtocolError(f"Content-Length {excerpt(value)}; one number is allowed")
-    return int(value)
+    return int(value.lstrip("0") or "0")

@@ -1,11 +1,10 @@
 """Our own messages: which framing they get and what is refused before it is sent."""
 
-from collections.abc import Container
 from typing import Final
 
 from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError, excerpt
 from toolkit.wire.events import RequestHead, ResponseHead
-from toolkit.wire.grammar import is_token, list_items
+from toolkit.wire.grammar import is_host, is_token, list_items
 from toolkit.wire.http1.framing import may_have_body
 from toolkit.wire.http1.parser import target_authority
 from toolkit.wire.http1.serializer import content_length, encode_head, field_lines, status_line
@@ -22,7 +21,7 @@ SWITCHED: Final = 6
 #: Methods whose requests need no Content-Length when they are empty (RFC 9110 §8.6).
 _WITHOUT_CONTENT = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
 _FRAMING = frozenset(("content-length", "transfer-encoding"))
-_BODYLESS = frozenset((204, 304))
+_BODYLESS = frozenset((204, 205, 304))
 #: Methods whose responses do not say by themselves whether content follows.
 _SPECIAL = frozenset(("HEAD", "CONNECT"))
 
@@ -53,6 +52,9 @@ def write_response(
     if end and not framing and method not in _SPECIAL and status not in _BODYLESS:
         # The usual answer: all of it is here, and nothing was said about framing.
         state, left, length = FIXED, len(body), f"Content-Length: {len(body)}\r\n"
+    elif status == 205:
+        # RFC 9110 §15.3.6
+        state, left, length = _frame({**framing, "content-length": "0"}, body, end, chunks=False)
     elif method in _SPECIAL or status in _BODYLESS:
         state, left = NOTHING, 0
         if method == "CONNECT" and status < 300:
@@ -90,23 +92,31 @@ def write_interim(head: ResponseHead) -> bytes:
     if not _FRAMING.isdisjoint(framing):
         raise LocalProtocolError(f"a {head.status} response has no content to frame")
     options = framing.get("connection", "Upgrade" if head.status == 101 else "")
+    if head.status == 101 and not any(name.lower() == "upgrade" for name, _ in head.fields):
+        raise LocalProtocolError("a 101 response without an Upgrade field")
     if options:
         lines.append(f"Connection: {options}\r\n")
     return encode_head(status_line(head.status, head.reason), lines)
 
 
-def write_request(head: RequestHead, body: bytes, end: bool) -> tuple[Written, str]:
+def write_request(
+    head: RequestHead, keep_alive: bool, body: bytes, end: bool
+) -> tuple[Written, str]:
     """Write the head of a request.
 
+    Args:
+        keep_alive: whether the connection should go on; the rest as `write_response`.
     Returns:
         The head, and the protocols that it offers to switch to.
     Raises:
         LocalProtocolError: not one Host, or what `write_response` raises it for.
     """
     lines, framing = field_lines(head.fields)
-    hosts = sum(name.lower() == "host" for name, _ in head.fields)
-    if hosts != 1:
-        raise LocalProtocolError(f"{hosts} Host fields; a request has one")
+    hosts = [value for name, value in head.fields if name.lower() == "host"]
+    if len(hosts) != 1:
+        raise LocalProtocolError(f"{len(hosts)} Host fields; a request has one")
+    if not is_host(hosts[0]):
+        raise LocalProtocolError(f"Host {excerpt(hosts[0])}; host[:port] is allowed")
     if not is_token(head.method):
         raise LocalProtocolError(f"method {excerpt(head.method)}; a token is allowed")
     try:
@@ -119,13 +129,15 @@ def write_request(head: RequestHead, body: bytes, end: bool) -> tuple[Written, s
         state, left, length = _frame(framing, body, end, chunks=True)
     if length:
         lines.append(length)
-    options: Container[str] = ()
-    if "connection" in framing:
-        lines.append(f"Connection: {framing['connection']}\r\n")
-        options = list_items(framing["connection"])
+    connection = framing.get("connection", "" if keep_alive else "close")
+    options = list_items(connection)
+    if connection:
+        lines.append(f"Connection: {connection}\r\n")
     raw = encode_head(f"{head.method} {head.target} HTTP/1.1\r\n", lines)
     offers = ", ".join(value for name, value in head.fields if name.lower() == "upgrade")
-    return (raw, state, left, "close" not in options), (offers if "upgrade" in options else "")
+    return (raw, state, left, keep_alive and "close" not in options), (
+        offers if "upgrade" in options else ""
+    )
 
 
 def _frame(framing: dict[str, str], body: bytes, end: bool, chunks: bool) -> tuple[int, int, str]:
