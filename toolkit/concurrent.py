@@ -43,6 +43,10 @@ def future_set_exception_unless_cancelled(
         future.set_exception(exc)
 
 
+def _nothing() -> None:
+    """Stand for the callback of a runner that is over, which so refers to nobody."""
+
+
 class InPlaceRunner(collections.abc.Coroutine[Any, Any, None]):
     """Runs coroutines one after another as one asyncio task, starting each in place.
 
@@ -122,6 +126,8 @@ class InPlaceRunner(collections.abc.Coroutine[Any, Any, None]):
     def stop(self) -> None:
         """End the task when the coroutine under way has ended, at once when there is none."""
         self._closed = True
+        if self._coroutine is None:
+            self._ended = _nothing
         self._rouse()
 
     def _rouse(self) -> None:
@@ -174,6 +180,8 @@ class InPlaceRunner(collections.abc.Coroutine[Any, Any, None]):
             app_log.error("Uncaught exception", exc_info=True)
         self._coroutine = self._context = None
         self._loop.call_soon(self._ended)
+        if self._closed:
+            self._ended = _nothing
         return self._sleep()
 
     def _sleep(self) -> Any:

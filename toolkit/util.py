@@ -1,6 +1,6 @@
 """Small things that several floors need: configurable classes, lazy attributes, imports by name."""
 
-import asyncio
+import builtins
 import importlib
 from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar, overload
@@ -10,7 +10,7 @@ unicode_type = str
 basestring_type = str
 
 #: The error of every time-out in the toolkit; the same class as the built-in one.
-TimeoutError = asyncio.TimeoutError
+TimeoutError = builtins.TimeoutError
 
 _T = TypeVar("_T")
 

@@ -1,0 +1,61 @@
+# Two commands do what a newcomer wants: `make demo` and `make test`. Each target installs what
+# it needs into .venv, once, and again when pyproject.toml changes.
+
+PYTHON ?= python3
+PORT ?= 8888
+BENCH ?=
+
+BIN := .venv/bin
+
+.PHONY: demo test check lint types coverage test-system features bench clean
+
+demo: .venv/installed-demo
+	$(BIN)/python -m demos.showcase --port=$(PORT)
+
+test: .venv/installed-test
+	$(BIN)/python -m pytest
+
+check: lint types coverage test
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed-dev
+	$(BIN)/mypy
+
+# The protocol machines are covered by their own tests alone, every branch of them.
+coverage: .venv/installed-test
+	$(BIN)/python -m coverage run --source=toolkit/wire -m pytest -q tests/wire
+	$(BIN)/python -m coverage report --fail-under=100
+
+test-system: .venv/installed-test
+	tests/system/install.sh
+	$(BIN)/python -m pytest -m system tests/system
+
+features: .venv/installed-test
+	@$(BIN)/python -m pytest -q --feature-report=docs/features.md
+
+bench:
+	benchmarks/setup.sh
+	benchmarks/.venv/bin/python -m benchmarks.run $(BENCH)
+
+clean:
+	rm -rf .venv benchmarks/.venv build dist .pytest_cache .mypy_cache .ruff_cache .coverage
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; choose one with make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed-demo: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[fast]'
+	touch $@
+
+.venv/installed-test: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[fast,test]'
+	touch $@
+
+.venv/installed-dev: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[fast,dev]'
+	touch $@
