@@ -5,15 +5,12 @@ sides keep the connection, the next cycle starts by itself. Bytes of a pipelined
 wait in the buffer meanwhile, so the owner stops feeding while `next_event` says PAUSED.
 """
 
-import math
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from toolkit.wire.buffer import Buffer
 from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError, excerpt
 from toolkit.wire.events import (
-    CHUNKED,
     CLOSED,
     NEED_DATA,
     PAUSED,
@@ -26,13 +23,12 @@ from toolkit.wire.events import (
     ResponseHead,
     Signal,
 )
-from toolkit.wire.grammar import FIELD_BYTES, PLAIN_CHUNK, is_token
+from toolkit.wire.grammar import FIELD_BYTES, is_token
 from toolkit.wire.http1 import writer
+from toolkit.wire.http1.bodies import Body, BodyUntilClose, make_body
+from toolkit.wire.http1.limits import DEFAULT_LIMITS, Limits
 from toolkit.wire.http1.parser import (
     VERSIONS,
-    keep_trailers,
-    parse_chunk_line,
-    parse_field,
     parse_fields,
     parse_request_line,
     parse_status_line,
@@ -40,6 +36,7 @@ from toolkit.wire.http1.parser import (
     response_head,
     target_authority,
 )
+from toolkit.wire.http1.section import Section
 from toolkit.wire.http1.serializer import encode_chunk, encode_last_chunk
 
 
@@ -54,31 +51,6 @@ SERVER = Role.SERVER
 CLIENT = Role.CLIENT
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much a peer may send before it is refused.
-
-    Attributes:
-        head: bytes of start line and fields together.
-        fields: number of fields.
-        line: bytes of one line.
-        chunk_overhead: bytes of chunk extensions beyond twice the data they come with.
-        trailers: bytes of the trailer section.
-        body: bytes of a body's content; None for no limit.
-        interim: number of 1xx responses to one request.
-    """
-
-    head: int = 64 * 1024
-    fields: int = 100
-    line: int = 16 * 1024
-    chunk_overhead: int = 16 * 1024
-    trailers: int = 16 * 1024
-    body: int | None = None
-    interim: int = 10
-
-
-DEFAULT_LIMITS = Limits()
-
 #: Empty lines tolerated before a request line (RFC 9112 §2.2).
 _MAX_EMPTY_LINES = 5
 #: Largest head that is remembered, so that idle connections stay small.
@@ -86,18 +58,13 @@ _MAX_REMEMBERED = 4096
 
 # What is read next. Plain numbers, since members of an Enum cost three times as much.
 _HEAD: Final = 0
-_FIXED: Final = 1
-_CHUNK_LINE: Final = 2
-_CHUNK_DATA: Final = 3
-_CHUNK_END: Final = 4
-_TRAILERS: Final = 5
-_UNTIL_CLOSE: Final = 6
-_END: Final = 7
-_PAUSED: Final = 8
-_IDLE: Final = 9
-_SWITCHED: Final = 10
-_CLOSED: Final = 11
-_FAILED: Final = 12
+_BODY: Final = 1
+_END: Final = 2
+_PAUSED: Final = 3
+_IDLE: Final = 4
+_SWITCHED: Final = 5
+_CLOSED: Final = 6
+_FAILED: Final = 7
 
 #: Stands for the request where none could be read: the answer to it is framed as one to GET.
 _NO_REQUEST = RequestHead("GET", "/")
@@ -122,24 +89,21 @@ class Machine:
     """
 
     __slots__ = (
+        "_body",
         "_buffer",
-        "_consumed",
         "_empty_lines",
         "_eof",
         "_failure",
-        "_fields",
         "_in",
         "_interim",
         "_keep_alive",
         "_offers",
         "_out",
         "_out_left",
-        "_overhead",
-        "_read",
-        "_remaining",
         "_remembered",
         "_remembered_block",
         "_request",
+        "_section",
         "_server",
         "_start_line",
         "limits",
@@ -159,15 +123,12 @@ class Machine:
         self._request = _NO_REQUEST  # the current one, read or written
         self._offers = ""  # protocols that our own request would switch to
         self._interim = 0
-        # A head or trailer section that arrives in pieces:
+        # A head that arrives in pieces:
         self._start_line = ""
-        self._fields: list[tuple[str, str]] = []
-        self._consumed = 0
+        self._section: Section | None = None
         self._empty_lines = 0
-        # The body being read and the body being written:
-        self._remaining = 0
-        self._read = 0
-        self._overhead = 0
+        # The body being read and the rest of the one being written:
+        self._body: Body | None = None
         self._out_left = 0
         # The last whole head on this connection, its block of fields and what they came to:
         # a client that keeps a connection sends the same again and again.
@@ -196,7 +157,7 @@ class Machine:
         """Whether no message is under way in either direction, not even a byte of one."""
         if self._out != writer.HEAD or self._in not in (_HEAD, _IDLE):
             return False
-        return not self._buffer and not self._consumed
+        return not self._buffer and not self._start_line
 
     @property
     def reading_head(self) -> bool:
@@ -211,7 +172,7 @@ class Machine:
     @property
     def body_left(self) -> int:
         """Bytes known to be missing of the body being read; 0 when that is not known."""
-        return self._remaining if self._in == _FIXED else 0
+        return self._body.left if self._in == _BODY and self._body is not None else 0
 
     @property
     def quiet(self) -> bool:
@@ -281,7 +242,7 @@ class Machine:
 
     def _read_head(self) -> Event | Signal:
         buffer = self._buffer
-        if not self._consumed:
+        if not self._start_line:
             data = buffer.data
             if not data and not self._eof:
                 return NEED_DATA
@@ -296,7 +257,7 @@ class Machine:
             return self._accept(head)
         if not self._eof:
             return NEED_DATA
-        if not buffer and not self._consumed:
+        if not buffer and not self._start_line:
             self._in = _CLOSED
             return CLOSED
         raise RemoteProtocolError("the connection ended in the middle of a head")
@@ -355,22 +316,22 @@ class Machine:
     def _head_by_lines(self) -> RequestHead | ResponseHead | None:
         """Read a head line by line, as far as it has come; here errors are found."""
         if not self._start_line:
-            line = self._start()
+            self._start_line = line = self._take_start_line()
             if not line:
                 return None
-            self._start_line = line
-        if not self._section(self.limits.head, 431):
+            self._section = Section(self.limits.head - len(line) - 2, self.limits)
+        assert self._section is not None
+        fields = self._section.read(self._buffer)
+        if fields is None:
             return None
-        line, fields = self._start_line, self._fields
-        self._start_line, self._fields, self._consumed = "", [], 0
-        self._empty_lines = 0
+        line, self._start_line, self._section = self._start_line, "", None
         self._remembered, self._remembered_block = b"", None
         if self._server:
             return request_head(*parse_request_line(line), fields)
         return response_head(*parse_status_line(line), fields, self._request.method)
 
-    def _start(self) -> str:
-        """Take the start line, "" while it is not whole."""
+    def _take_start_line(self) -> str:
+        """Take and check the start line, "" while it is not whole."""
         limit = min(self.limits.line, self.limits.head)
         while True:
             line = self._buffer.line(limit, 414 if self._server else 400)
@@ -382,27 +343,7 @@ class Machine:
             if self._empty_lines > _MAX_EMPTY_LINES or not self._server:
                 raise RemoteProtocolError(f"{self._empty_lines} empty lines before the start line")
         (parse_request_line if self._server else parse_status_line)(line)
-        self._consumed = len(line) + 2
         return line
-
-    def _section(self, limit: int, status: int) -> bool:
-        """Take field lines up to the empty line, which makes it True.
-
-        Args:
-            limit: bytes of the whole section, those before `_consumed` included.
-            status: what a server answers to too many.
-        """
-        limits = self.limits
-        while True:
-            line = self._buffer.line(min(limits.line, limit - self._consumed), status)
-            if line is None:
-                return False
-            if not line:
-                return True
-            self._consumed += len(line) + 2
-            self._fields.append(parse_field(line))
-            if len(self._fields) > limits.fields:
-                raise RemoteProtocolError(f"more than {limits.fields} fields", status)
 
     def _accept(self, head: RequestHead | ResponseHead) -> Event:
         """Get ready for what follows a head."""
@@ -439,140 +380,33 @@ class Machine:
         return head
 
     def _start_body(self, length: int) -> None:
-        self._read = 0
-        self.max_body = self.limits.body
-        if length == CHUNKED:
-            self._in = _CHUNK_LINE
-            self._overhead = 0
-        elif length == UNTIL_CLOSE:
-            self._in = _UNTIL_CLOSE
-        else:
-            self._in = _FIXED if length else _END
-            self._remaining = length
+        if length:
+            self._body = make_body(length, self.limits)
+            self.max_body = self.limits.body
+        self._in = _BODY if length else _END
 
-    def _check_body(self, size: int) -> None:
-        """Return when a body of `size` bytes is allowed."""
-        if self.max_body is not None and size > self.max_body:
-            raise RemoteProtocolError(
-                f"body of {size} bytes or more; {self.max_body} are allowed", 413
-            )
-
-    def _read_fixed(self) -> Event | Signal:
-        if not self._read:
-            self._check_body(self._remaining)
-        data = self._buffer.take(self._remaining)
-        if not data:
-            return self._starved("a body")
-        self._read += len(data)
-        self._remaining -= len(data)
-        if not self._remaining:
-            self._in = _END
-        return Data(data)
-
-    def _read_until_close(self) -> Event | Signal:
-        size = len(self._buffer)
-        if size and self.max_body is not None:
-            self._check_body(self._read + 1)
-            size = min(size, self.max_body - self._read)
-        data = self._buffer.take(size)
+    def _read_body(self) -> Event | Signal:
+        body = self._body
+        assert body is not None
+        data = body.read(self._buffer, self.max_body)
         if data:
-            self._read += len(data)
+            if body.ended:
+                self._in = _END
             return Data(data)
+        if body.ended:
+            return self._read_end()
         if not self._eof:
             return NEED_DATA
-        return self._read_end()
-
-    def _read_chunks(self) -> Event | Signal:
-        """Read as many chunks as there are, as one piece of data."""
-        pieces: list[bytes] = []
-        try:
-            while _CHUNK_READERS[self._in](self, pieces):
-                pass
-        except RemoteProtocolError as error:
-            if not pieces:
-                raise
-            # What came before the error counts; the next call raises it.
-            self._fail(error)
-        if pieces:
-            return Data(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        return self._read_end() if self._in == _END else self._starved("a chunked body")
-
-    def _chunk_line(self, pieces: list[bytes]) -> bool:
-        self._whole_chunks(pieces)
-        line = self._buffer.line(self.limits.line, 400)
-        if line is None:
-            return False
-        size, extension = parse_chunk_line(line)
-        self._check_body(self._read + size)
-        # Extensions are allowed in proportion to the data, so that signed uploads pass and
-        # a stream of one-byte chunks with long extensions does not.
-        self._overhead = max(0, self._overhead + extension - 2 * size)
-        if self._overhead > self.limits.chunk_overhead:
-            raise RemoteProtocolError(
-                f"more than {self.limits.chunk_overhead} bytes of chunk extensions"
-            )
-        self._remaining = size
-        self._in = _CHUNK_DATA if size else _TRAILERS
-        return True
-
-    def _whole_chunks(self, pieces: list[bytes]) -> None:
-        """Move the data of chunks that are whole and plain; all others take the long way."""
-        buffer = self._buffer
-        data, pos, read = buffer.data, buffer.pos, self._read
-        limit = math.inf if self.max_body is None else self.max_body
-        while match := PLAIN_CHUNK.match(data, pos):
-            start = match.end()
-            end = start + int(match[1], 16)
-            if start == end or read + end - start > limit or data[end : end + 2] != b"\r\n":
-                break
-            pieces.append(bytes(data[start:end]))
-            read += end - start
-            pos = end + 2
-        self._read = read
-        if pos != buffer.pos:
-            buffer.skip_to(pos)
-
-    def _chunk_data(self, pieces: list[bytes]) -> bool:
-        data = self._buffer.take(self._remaining)
-        if not data:
-            return False
-        pieces.append(data)
-        self._read += len(data)
-        self._remaining -= len(data)
-        if not self._remaining:
-            self._in = _CHUNK_END
-        return True
-
-    def _chunk_end(self, _pieces: list[bytes]) -> bool:
-        buffer = self._buffer
-        mark = buffer.data[buffer.pos : buffer.pos + 2]
-        if mark in (b"", b"\r"):
-            return False
-        if mark != b"\r\n":
-            raise RemoteProtocolError(f"{excerpt(bytes(mark))} after a chunk's data; not CRLF")
-        buffer.take(2)
-        self._in = _CHUNK_LINE
-        return True
-
-    def _trailers(self, _pieces: list[bytes]) -> bool:
-        if self._section(self.limits.trailers, 431):
-            self._in = _END
-        return False
-
-    def _starved(self, what: str) -> Signal:
-        if self._eof:
-            raise RemoteProtocolError(f"the connection ended in the middle of {what}")
-        return NEED_DATA
+        if isinstance(body, BodyUntilClose):
+            return self._read_end()
+        raise RemoteProtocolError("the connection ended in the middle of a body")
 
     def _read_end(self) -> Event:
-        trailers: Fields = ()
-        if self._fields:
-            trailers, self._fields = keep_trailers(self._fields), []
-        self._consumed = 0
+        body, self._body = self._body, None
         self._in = _PAUSED
         if self._out == writer.DONE:
             self._end_cycle()
-        return EndOfMessage(trailers)
+        return EndOfMessage(() if body is None else body.trailers)
 
     def _read_paused(self) -> Signal:
         return PAUSED
@@ -737,19 +571,15 @@ class Machine:
         if self._in == _PAUSED:
             self._end_cycle()
         elif self._in == _END and self._server:
-            # Nobody asked for the end of the peer's message, and so for its trailers.
-            self._fields, self._consumed = [], 0
+            # Nobody asked for the end of the request, and so for its trailers.
+            self._body = None
             self._end_cycle()
 
 
+#: How reading goes on, by state.
 _READERS = (
     Machine._read_head,
-    Machine._read_fixed,
-    Machine._read_chunks,
-    Machine._read_chunks,
-    Machine._read_chunks,
-    Machine._read_chunks,
-    Machine._read_until_close,
+    Machine._read_body,
     Machine._read_end,
     Machine._read_paused,
     Machine._read_idle,
@@ -757,11 +587,3 @@ _READERS = (
     Machine._read_closed,
     Machine._read_failed,
 )
-
-#: How a chunked body goes on, by state; each says whether there may be more at once.
-_CHUNK_READERS = {
-    _CHUNK_LINE: Machine._chunk_line,
-    _CHUNK_DATA: Machine._chunk_data,
-    _CHUNK_END: Machine._chunk_end,
-    _TRAILERS: Machine._trailers,
-}
