@@ -94,13 +94,16 @@ class RequestHandler:
         self.clear()
         self.initialize(**kwargs)
 
-    def initialize(self, **kwargs: Any) -> None:
+    def _initialize(self, **kwargs: Any) -> None:
         """Take the arguments of the route; for subclasses to override."""
         if kwargs:
             raise TypeError(
                 f"{type(self).__name__}.initialize takes no arguments; the route gives "
                 f"{', '.join(kwargs)}"
             )
+
+    # Typed as any callable, so that a subclass may name the arguments that its routes give.
+    initialize: Callable[..., None] = _initialize
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -504,7 +507,7 @@ class RequestHandler:
 class ErrorHandler(RequestHandler):
     """Answers every request with one status."""
 
-    def initialize(self, status_code: int) -> None:  # type: ignore[override]  # the route's own
+    def initialize(self, status_code: int) -> None:
         self.set_status(status_code)
 
     def prepare(self) -> None:
@@ -519,7 +522,7 @@ class RedirectHandler(RequestHandler):
         permanent: 301 instead of 302.
     """
 
-    def initialize(self, url: str, permanent: bool = True) -> None:  # type: ignore[override]
+    def initialize(self, url: str, permanent: bool = True) -> None:
         self._url = url
         self._permanent = permanent
 

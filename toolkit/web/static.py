@@ -31,7 +31,7 @@ class StaticFileHandler(RequestHandler):
     #: Seconds that a client may keep a file whose URL names its version.
     CACHE_MAX_AGE = 86400 * 365 * 10
 
-    def initialize(self, path: str, default_filename: str | None = None) -> None:  # type: ignore[override]
+    def initialize(self, path: str, default_filename: str | None = None) -> None:
         self.root = path
         self.default_filename = default_filename
 
