@@ -22,8 +22,6 @@ from toolkit.wire.http1 import SERVER, Limits, Machine
 HIGH_WATER = 64 * 1024
 #: Bytes of an unread body that are thrown away so that the connection can go on.
 MAX_DISCARD = 256 * 1024
-#: Responses with larger bodies are written apart from their head, to spare a copy.
-MAX_JOINED = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +149,7 @@ class Exchange:
             return _failed(StreamClosedError(real_error=stream.error))
         if self.head.length:
             connection._settle_unread()
-        machine = connection._machine
-        if len(body) > MAX_JOINED:
-            self.start(_with_length(head, len(body)))
-            self.send(body)
-            self.finish()
-        else:
-            stream.write_nowait(machine.send_head(head, body, True))
+        stream.write_nowait(connection._machine.send_head(head, body, True))
         return stream.flushed()
 
     def interim(self, head: ResponseHead) -> None:
@@ -255,13 +247,6 @@ def _failed(error: Exception) -> "Future[None]":
     return future
 
 
-def _with_length(head: ResponseHead, length: int) -> ResponseHead:
-    if any(name.lower() in ("content-length", "transfer-encoding") for name, _ in head.fields):
-        return head
-    fields = [*head.fields, ("Content-Length", str(length))]
-    return ResponseHead(head.status, fields, head.reason)
-
-
 #: What serves an exchange.
 Application = Callable[[Exchange], Coroutine[Any, Any, None]]
 
@@ -284,7 +269,6 @@ class ServerConnection:
         "_application",
         "_closed",
         "_discarded",
-        "_draining",
         "_exchange",
         "_lingering",
         "_loop",
@@ -323,7 +307,6 @@ class ServerConnection:
         self._exchange: Exchange | None = None
         self._reader: Future[None] | None = None  # the exchange waits for data
         self._discarded = 0
-        self._draining = False
         self._lingering = False
         # For the sweep: what the connection waits for, and since when.
         self._requests = 0
@@ -345,10 +328,9 @@ class ServerConnection:
 
     def drain(self) -> None:
         """Let the connection end: at once when idle, else with the current answer."""
-        self._draining = True
         self._machine.close_after()
         if self._machine.idle and self._exchange is None:
-            self._close()
+            self._stream.close()
 
     def abort(self) -> None:
         """End the connection at once; the handler under way is cancelled."""

@@ -175,9 +175,13 @@ class IOStream(BaseIOStream, asyncio.Protocol):
     data_received = BaseIOStream._received
 
     def eof_received(self) -> bool:
-        """Keep the way out open: the peer may still wait for an answer; called by the loop."""
+        """Keep the way out open: the peer may still wait for an answer; called by the loop.
+
+        TLS has no half-closed connections, so there the loop closes.
+        """
         self._received_eof()
-        return True
+        transport = self._transport
+        return transport is not None and transport.can_write_eof()
 
     pause_writing = BaseIOStream._write_blocked
     resume_writing = BaseIOStream._write_ready
