@@ -150,6 +150,12 @@ def expect_log(
     return found
 
 
+def pytest_collection_finish() -> None:
+    """Spare what is there before the tests from garbage collection, which each of them does."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def no_unclaimed_logs(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test whose warnings and errors were logged without being claimed.

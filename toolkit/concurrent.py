@@ -43,70 +43,67 @@ def future_set_exception_unless_cancelled(
         future.set_exception(exc)
 
 
-def _nothing() -> None:
-    """Stand for the callback of a runner that is over, which so refers to nobody."""
-
-
-class InPlaceRunner(collections.abc.Coroutine[Any, Any, None]):
-    """Runs coroutines one after another as one asyncio task, starting each in place.
+class InPlaceRunner:
+    """Runs coroutines one after another inside a task, starting each in place.
 
     `run` steps a coroutine at once, without a turn of the loop. One that ends in this step
-    cost neither a task nor a future; one that waits is carried on by the runner's task.
-    Meanwhile `asyncio.current_task()` is that task, so that `asyncio.timeout` and task
-    groups work, and each coroutine has a context of its own, so that no context variable
-    leaks into the next.
-
-    To asyncio the runner is the coroutine of its task: it passes on what the current one
-    waits for and what it is sent, and waits for a wake-up while there is none.
+    cost neither a task nor a future; one that waits is carried on by a task. The runner
+    keeps that task ready: it is the current one during the first step already, so that
+    `asyncio.timeout` and task groups work from the first line on, and when the coroutine
+    waits it becomes that coroutine's own, to end with it. Each coroutine has a context of
+    its own, so that no context variable leaks into the next.
 
     Args:
         ended: called after a coroutine that had to wait has ended, outside of any task.
     """
 
+    __slots__ = ("_active", "_ended", "_loop", "_spare")
+
     def __init__(self, loop: asyncio.AbstractEventLoop, ended: Callable[[], None]) -> None:
         self._loop = loop
         self._ended = ended
-        self._task: asyncio.Task[None] | None = None
-        self._coroutine: Coroutine[Any, Any, None] | None = None
-        self._context: contextvars.Context | None = None
-        self._wake: asyncio.Future[None] | None = None
-        self._first: Any = None  # what the first step waits for, until the task has seen it
-        self._fresh = False
-        self._closed = False
+        self._spare: tuple[_Carrier, asyncio.Task[None]] | None = None
+        self._active: asyncio.Task[None] | None = None
 
     @property
     def busy(self) -> bool:
         """Whether a coroutine is under way."""
-        return self._coroutine is not None
+        return self._active is not None
 
     def run(self, coroutine: Coroutine[Any, Any, None]) -> bool:
-        """Step a coroutine; True when it has ended, else the task carries it on.
+        """Step a coroutine; True when it has ended, else a task carries it on.
 
         An exception that it lets out is logged. The runner must not be `busy`.
         """
-        task = self._task
-        if task is None or task.done():
-            self._task = task = self._loop.create_task(self)
+        if self._spare is None or self._spare[1].done():
+            carrier = _Carrier(self._loop)
+            self._spare = carrier, self._loop.create_task(carrier)
+        carrier, task = self._spare
         context = contextvars.copy_context()
         try:
             _enter_task(self._loop, task)
         except RuntimeError:
             return self._run_inside_a_task(coroutine)
         try:
-            self._first = context.run(coroutine.send, None)
+            waits_for = context.run(coroutine.send, None)
         except StopIteration:
-            return True
+            ended = True
         except asyncio.CancelledError:
-            return True
+            ended = True
         except Exception:
             app_log.error("Uncaught exception", exc_info=True)
-            return True
+            ended = True
+        else:
+            ended = False
+            carrier.take_over(coroutine, context, waits_for)
+            self._active = task
+            task.add_done_callback(self._task_ended)
         finally:
             _leave_task(self._loop, task)
-        self._fresh = True
-        self._coroutine, self._context = coroutine, context
-        self._rouse()
-        return False
+        # A task that the coroutine cancelled is on its way out, and not for the next one.
+        if not ended or task.cancelling():
+            self._spare = None
+        return ended
 
     def _run_inside_a_task(self, coroutine: Coroutine[Any, Any, None]) -> bool:
         """Do as `run`, with the current task stepped aside meanwhile."""
@@ -118,99 +115,128 @@ class InPlaceRunner(collections.abc.Coroutine[Any, Any, None]):
         finally:
             _enter_task(self._loop, outer)
 
+    def _task_ended(self, _task: "asyncio.Task[None]") -> None:
+        self._active = None
+        self._ended()
+
     def cancel(self) -> None:
         """Cancel the coroutine under way, if there is one."""
-        if self._coroutine is not None and self._task is not None:
-            self._task.cancel()
+        if self._active is not None:
+            self._active.cancel()
 
     def stop(self) -> None:
-        """End the task when the coroutine under way has ended, at once when there is none."""
-        self._closed = True
-        if self._coroutine is None:
+        """Let go of the task that is kept ready; call it when nothing more is to be run.
+
+        A coroutine under way goes on, and `ended` is still called for it.
+        """
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare[0].dismiss()
+        if self._active is None:
+            # The runner and the owner of the callback would refer to each other for ever.
             self._ended = _nothing
+
+
+def _nothing() -> None:
+    """Stand for the callback of a runner that is over."""
+
+
+class _Carrier(collections.abc.Coroutine[Any, Any, None]):
+    """The coroutine of a task that waits until it is given another one to carry on.
+
+    To asyncio it is a coroutine like any other: it passes on what the one that it carries
+    waits for, and to that what it is sent.
+    """
+
+    __name__ = __qualname__ = "InPlaceRunner"
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._wake: asyncio.Future[None] | None = None
+        self._coroutine: Coroutine[Any, Any, None] | None = None
+        self._context: contextvars.Context | None = None
+        self._waits_for: Any = None  # as found in the first step, until the task has seen it
+        self._fresh = False
+        self._dismissed = False
+
+    def take_over(
+        self, coroutine: Coroutine[Any, Any, None], context: contextvars.Context, waits_for: Any
+    ) -> None:
+        """Carry a coroutine on that has made its first step."""
+        self._coroutine, self._context, self._waits_for = coroutine, context, waits_for
+        self._fresh = True
+        self._rouse()
+
+    def dismiss(self) -> None:
+        """End the task, which has nothing to carry."""
+        self._dismissed = True
         self._rouse()
 
     def _rouse(self) -> None:
-        wake = self._wake
-        if wake is not None and not wake.done():
-            wake.set_result(None)
-
-    # -- the coroutine that the task sees ------------------------------------------------
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
 
     def send(self, value: Any) -> Any:
+        """Take a step; called by the task."""
+        if self._dismissed:
+            raise StopIteration
         if self._coroutine is None:
-            return self._sleep()
+            self._wake = self._loop.create_future()
+            self._wake._asyncio_future_blocking = True
+            return self._wake
         if self._fresh:
             self._fresh = False
-            first, self._first = self._first, None
-            return first
+            return self._waits_for
         return self._step(self._coroutine.send, value)
 
     def throw(self, *error: Any) -> Any:
+        """Take a step with an exception, such as a cancellation; called by the task."""
         if self._coroutine is None:
-            # Cancelled by somebody else, such as the end of `asyncio.run`.
-            self._task = None
+            # The task was cancelled while it was kept ready, as the end of a program does.
             raise error[0] if isinstance(error[0], BaseException) else error[1]
         if self._fresh:
             self._fresh = False
-            first, self._first = self._first, None
-            # As a task does it: the cancellation goes to what is waited for, and from
-            # there back to the coroutine.
-            if first is not None and first.cancel():
-                return first
+            # As a task does it: the cancellation goes to what is waited for, and comes back
+            # from there.
+            if self._waits_for is not None and self._waits_for.cancel():
+                return self._waits_for
         return self._step(self._coroutine.throw, *error)
-
-    def close(self) -> None:
-        if self._coroutine is not None:
-            self._coroutine.close()
-            self._coroutine = None
-
-    def __await__(self) -> Any:
-        raise TypeError("the runner belongs to its own task")
 
     def _step(self, step: Callable[..., Any], *args: Any) -> Any:
         assert self._context is not None
         try:
             return self._context.run(step, *args)
-        except StopIteration:
-            pass
-        except asyncio.CancelledError:
-            pass
-        except Exception:
-            app_log.error("Uncaught exception", exc_info=True)
-        self._coroutine = self._context = None
-        self._loop.call_soon(self._ended)
-        if self._closed:
-            self._ended = _nothing
-        return self._sleep()
+        except Exception as error:
+            if not isinstance(error, StopIteration):
+                app_log.error("Uncaught exception", exc_info=True)
+        raise StopIteration
 
-    def _sleep(self) -> Any:
-        """Have the task wait for the next coroutine."""
-        if self._closed:
-            self._task = self._wake = None
-            raise StopIteration
-        self._wake = self._loop.create_future()
-        self._wake._asyncio_future_blocking = True
-        return self._wake
+    def close(self) -> None:
+        """Close the coroutine that is carried."""
+        if self._coroutine is not None:
+            self._coroutine.close()
 
-    # What asyncio shows of a task is that of the coroutine under way.
+    def __await__(self) -> Any:
+        raise TypeError("the carrier belongs to its own task")
+
+    # What asyncio shows of a task is that of the coroutine that it carries.
 
     @property
     def cr_frame(self) -> Any:
-        """Frame of the coroutine under way."""
+        """Frame of the coroutine that is carried."""
         return getattr(self._coroutine, "cr_frame", None)
 
     @property
     def cr_code(self) -> Any:
-        """Code of the coroutine under way."""
+        """Code of the coroutine that is carried."""
         return getattr(self._coroutine, "cr_code", InPlaceRunner.run.__code__)
 
     @property
     def cr_running(self) -> bool:
-        """Whether the coroutine under way is running."""
+        """Whether the coroutine that is carried is running."""
         return bool(getattr(self._coroutine, "cr_running", False))
 
     @property
     def cr_await(self) -> Any:
-        """What the coroutine under way waits for."""
+        """What the coroutine that is carried waits for."""
         return getattr(self._coroutine, "cr_await", None)

@@ -1,4 +1,4 @@
-"""`InPlaceRunner`: coroutines start at once, and to their code it looks like a task of their own."""
+"""`InPlaceRunner`: coroutines start at once, and find themselves in a task as ever."""
 
 import asyncio
 import contextvars
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.loops import FACTORIES, expect_log
+from tests.loops import expect_log
 from toolkit.concurrent import InPlaceRunner
 
 Body = Callable[[], Coroutine[Any, Any, None]]
@@ -110,7 +110,7 @@ async def test_a_coroutine_that_never_waits_runs_in_the_call(ground: Ground) -> 
     assert ground.ended == 0
 
 
-async def test_coroutines_cost_no_task_beyond_that_of_the_runner(ground: Ground) -> None:
+async def test_a_coroutine_costs_a_task_only_when_it_waits(ground: Ground) -> None:
     loop = asyncio.get_running_loop()
     made: list[object] = []
 
@@ -124,9 +124,12 @@ async def test_coroutines_cost_no_task_beyond_that_of_the_runner(ground: Ground)
         await asyncio.sleep(0)
 
     loop.set_task_factory(factory)
-    for body in [ready, ready, waits, ready, waits, waits, ready]:
+    for body in [ready, ready, ready]:
         await ground.finish(body)
-    assert len(made) == 1
+    assert len(made) == 1, "the task that is kept ready"
+    for body in [waits, ready, waits, waits, ready]:
+        await ground.finish(body)
+    assert len(made) == 4, "one for each that waited, and the one that is kept ready"
 
 
 async def test_a_coroutine_that_waits_is_carried_on(ground: Ground) -> None:
@@ -353,7 +356,7 @@ async def test_a_timeout_that_does_not_expire_does_nothing(ground: Ground) -> No
         async with asyncio.timeout(60):
             await asyncio.sleep(0)
         async with asyncio.timeout(0):
-            pass
+            await ready()
         seen.append(await asyncio.wait_for(asyncio.sleep(0, "value"), 60))
 
     for _ in range(2):
@@ -596,9 +599,7 @@ async def test_a_cancelled_coroutine_leaves_no_trace_in_the_next(ground: Ground)
 
 
 @pytest.mark.parametrize("waits", [False, True], ids=["in place", "after a wait"])
-async def test_a_cancellation_that_was_never_met_does_not_reach_the_next(
-    ground: Ground, waits: bool
-) -> None:
+async def test_a_cancellation_that_was_never_met_does_not_reach_the_next(waits: bool) -> None:
     """A coroutine may cancel its own task and end before it waits again."""
     loop = asyncio.get_running_loop()
     seen = []
@@ -617,15 +618,17 @@ async def test_a_cancellation_that_was_never_met_does_not_reach_the_next(
         except asyncio.CancelledError:
             seen.append("cancelled")
             raise
-        finally:
-            finished.set()
 
-    def both() -> None:
-        if runner.run(cancels_itself()):
-            runner.run(following())
+    coroutines = [cancels_itself(), following()]
 
-    runner = InPlaceRunner(loop, lambda: None if seen else (runner.run(following()), None)[1])
-    loop.call_soon(both)
+    def run_what_is_left() -> None:
+        while coroutines:
+            if not runner.run(coroutines.pop(0)):
+                return
+        finished.set()
+
+    runner = InPlaceRunner(loop, run_what_is_left)
+    loop.call_soon(run_what_is_left)
     await finished.wait()
     runner.stop()
     assert seen == ["whole"]
@@ -805,25 +808,24 @@ async def test_stop_from_inside_the_coroutine_ends_the_task(ground: Ground) -> N
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
-def test_the_end_of_the_loop_ends_the_runner(loop_name: str, busy: bool) -> None:
-    """A program that returns from its main function cancels whatever is under way."""
+async def test_the_task_ends_when_it_is_cancelled_from_outside(ground: Ground, busy: bool) -> None:
+    """As `asyncio.run` does it at the end of a program, which then waits for the task."""
+    tasks = []
     seen = []
 
     async def body() -> None:
+        tasks.append(current())
         try:
             if busy:
                 await asyncio.Event().wait()
         finally:
             seen.append("cleaned up")
 
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        runner = InPlaceRunner(loop, lambda: None)
-        loop.call_soon(runner.run, body())
-        await asyncio.sleep(0)
-
-    with asyncio.Runner(loop_factory=FACTORIES[loop_name]) as runner:
-        runner.run(main())
+    await ground.start(body)
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    _, pending = await asyncio.wait(tasks, timeout=5)
+    assert not pending
     assert seen == ["cleaned up"]
 
 
