@@ -31,15 +31,18 @@ What fails a test besides its own assertions:
 import asyncio
 import functools
 import gc
+import importlib
 import inspect
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from types import ModuleType
 
 import pytest
 
+uvloop: ModuleType | None
 try:
-    import uvloop
+    uvloop = importlib.import_module("uvloop")
 except ImportError:  # it does not exist for Windows
     uvloop = None
 

@@ -268,9 +268,9 @@ class ServerConnection:
         "__weakref__",
         "_application",
         "_closed",
+        "_closing",
         "_discarded",
         "_exchange",
-        "_lingering",
         "_loop",
         "_machine",
         "_moved",
@@ -307,7 +307,7 @@ class ServerConnection:
         self._exchange: Exchange | None = None
         self._reader: Future[None] | None = None  # the exchange waits for data
         self._discarded = 0
-        self._lingering = False
+        self._closing = False
         # For the sweep: what the connection waits for, and since when.
         self._requests = 0
         self._received_bytes = 0
@@ -340,9 +340,11 @@ class ServerConnection:
     # -- bytes in ------------------------------------------------------------------------
 
     def _received(self, data: bytes) -> None:
-        if self._lingering:
-            if not data or not self._discard(len(data)):
-                self._stream.abort()
+        if self._closing:
+            if not data:
+                self._close_when_sent()
+            elif not self._discard(len(data)):
+                self._stream.pause_reading()
             return
         machine = self._machine
         machine.receive(data)
@@ -377,6 +379,7 @@ class ServerConnection:
                     return
             elif isinstance(event, Data):
                 if not self._discard(len(event.data)):
+                    self._close()
                     return
             elif not isinstance(event, EndOfMessage):
                 if event is not NEED_DATA:
@@ -445,28 +448,31 @@ class ServerConnection:
     def _discard(self, size: int) -> bool:
         """Throw unread bytes away; False, and the end, when that is too many."""
         self._discarded += size
-        if self._discarded <= MAX_DISCARD:
-            return True
-        self._close()
-        return False
+        return self._discarded <= MAX_DISCARD
 
     def _close(self) -> None:
         """Close once the answer has left; a client that still sends gets time to read it."""
-        stream = self._stream
-        machine = self._machine
+        stream, machine = self._stream, self._machine
         transport = stream.transport
-        if stream.closed() or self._lingering:
+        if self._closing or transport is None or stream.closed():
             return
-        if machine.quiet or transport is None or not transport.can_write_eof():
-            stream.close()
-            return
-        # Closing now would make the kernel answer what still comes with a reset, which
-        # takes the answer from the client before it was read (RFC 9112 §9.6).
-        self._lingering = True
+        self._closing = True
         self._discarded = 0
         machine.take_rest()
         stream.resume_reading()
-        transport.write_eof()
+        if machine.quiet or not transport.can_write_eof():
+            self._close_when_sent()
+        else:
+            # Closing now would make the kernel answer what still comes with a reset, which
+            # takes the answer from the client before it was read (RFC 9112 §9.6).
+            transport.write_eof()
+
+    def _close_when_sent(self) -> None:
+        stream = self._stream
+        if stream.unsent:
+            stream.flushed().add_done_callback(lambda _: stream.close())
+        else:
+            stream.close()
 
     # -- for the exchange ----------------------------------------------------------------
 
@@ -547,8 +553,8 @@ class ServerConnection:
         self._unsent = unsent
         if unsent:
             return ("write", self._moved), options.write_timeout
-        if self._lingering:
-            return ("linger",), options.linger_timeout
+        if self._closing:
+            return ("close",), options.linger_timeout
         if self._exchange is not None:
             if self._reader is None:
                 return ("handler", self._requests), None
@@ -565,11 +571,10 @@ class ServerConnection:
             )
             self._machine.close_after()
         elif phase == "head":
-            self._refuse(
-                RemoteProtocolError(
-                    f"the request was not whole after {self._options.header_timeout} seconds", 408
-                )
-            )
+            timeout = self._options.header_timeout
+            error = RemoteProtocolError(f"the request was not whole after {timeout} seconds", 408)
+            self._machine.fail(error)
+            self._refuse(error)
         elif phase == "idle":
             self._stream.close()
         else:

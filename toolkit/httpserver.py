@@ -13,6 +13,7 @@ from toolkit.http1connection import (
 )
 from toolkit.ioloop import IOLoop
 from toolkit.iostream import IOStream
+from toolkit.log import app_log
 from toolkit.tcpserver import TCPServer
 
 #: The sweep comes at least this often, and never more often than the other, in seconds.
@@ -81,7 +82,8 @@ class HTTPServer(TCPServer):
             keep_alive=not no_keep_alive,
         )
         self._connections: set[ServerConnection] = set()
-        self._empty: asyncio.Event | None = None
+        self._empty = asyncio.Event()  # set while there is no connection
+        self._empty.set()
         self._sweeper: asyncio.TimerHandle | None = None
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
@@ -95,6 +97,7 @@ class HTTPServer(TCPServer):
             stream, self._application, context, self._options, self._forget
         )
         self._connections.add(connection)
+        self._empty.clear()
         if self._sweeper is None:
             self._schedule_sweep()
         connection.start()
@@ -109,22 +112,19 @@ class HTTPServer(TCPServer):
         for connection in list(self._connections):
             connection.drain()
         deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
-        while self._connections:
-            self._empty = asyncio.Event()
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await self._empty.wait()
-            except TimeoutError:
-                for connection in list(self._connections):
-                    connection.abort()
-                deadline = None
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._empty.wait()
+        except TimeoutError:
+            for connection in list(self._connections):
+                connection.abort()
+            await self._empty.wait()
 
     def _forget(self, connection: ServerConnection) -> None:
         self._connections.discard(connection)
         if self._connections:
             return
-        if self._empty is not None:
-            self._empty.set()
+        self._empty.set()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
@@ -139,7 +139,12 @@ class HTTPServer(TCPServer):
         self._sweeper = None
         now = loop.time()
         for connection in list(self._connections):
-            connection.sweep(now)
+            try:
+                connection.sweep(now)
+            except Exception:
+                # The others have their time-outs whatever is wrong with this one.
+                app_log.error("Uncaught exception in a sweep", exc_info=True)
+                connection.abort()
         if self._connections:
             self._schedule_sweep()
 

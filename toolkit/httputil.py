@@ -14,7 +14,7 @@ from toolkit.util import ObjectDict, lazy
 from toolkit.wire.errors import RemoteProtocolError, excerpt
 from toolkit.wire.events import Fields, RequestHead
 from toolkit.wire.grammar import is_field_value, is_token
-from toolkit.wire.http1 import REASONS
+from toolkit.wire.http1 import LOWER_NAMES, REASONS
 from toolkit.wire.multipart import parse_multipart
 from toolkit.wire.parameters import parse_parameters
 
@@ -161,7 +161,7 @@ class HTTPHeaders(MutableMapping[str, str]):
 
     def __setitem__(self, name: str, value: str) -> None:
         # The shortcut spares the full check of plain text under a usual name.
-        if not (value.isascii() and value.isprintable() and name.isidentifier()):
+        if not (value.isascii() and value.isprintable() and name in LOWER_NAMES):
             _check_field(name, value)
         self._values[normalize_name(name)] = value
 

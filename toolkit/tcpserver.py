@@ -105,6 +105,10 @@ class TCPServer:
 
     def _on_connected(self, stream: IOStream) -> None:
         assert stream.transport is not None
+        if not self._servers:
+            # It was accepted in the moment when the server was stopped.
+            stream.close()
+            return
         address = stream.transport.get_extra_info("peername")
         try:
             result = self.handle_stream(stream, address)

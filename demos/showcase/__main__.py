@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
+import re
 import signal
 import time
 from importlib import resources
@@ -21,18 +22,19 @@ HERE = resources.files("demos.showcase")
 class Page(RequestHandler):
     """Fills content into the page that all have in common."""
 
-    layout = (HERE / "layout.html").read_text()
+    layout = (HERE / "layout.html").read_text("utf-8")
 
     def show(self, title: str, content: str) -> None:
         """Answer with a page; `content` is HTML."""
-        page = self.layout.replace("{{title}}", xhtml_escape(title))
-        self.write(page.replace("{{content}}", content))
+        # In this order nothing that a visitor sent is taken for a place to fill.
+        head, _, tail = self.layout.partition("{{content}}")
+        self.write(head.replace("{{title}}", xhtml_escape(title)) + content + tail)
 
 
 class HomeHandler(Page):
     """The first page, with a way to each of the others."""
 
-    content = (HERE / "home.html").read_text()
+    content = (HERE / "home.html").read_text("utf-8")
 
     def get(self) -> None:
         self.show("toolkit", self.content)
@@ -58,7 +60,7 @@ class CountHandler(RequestHandler):
 
     async def get(self) -> None:
         count = self.get_argument("to", "10")
-        if count is None or not count.isdecimal() or not 0 < int(count[:6]) <= 1000:
+        if count is None or not re.fullmatch("[0-9]{1,4}", count) or not 0 < int(count) <= 1000:
             raise HTTPError(400, reason="to has to be 1 to 1000")
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         for number in range(1, int(count) + 1):
@@ -92,6 +94,7 @@ class PutHandler(RequestHandler):
         self.size += len(chunk)
 
     def put(self, name: str) -> None:
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.write(f"{name}: {self.size} bytes\n")
 
 
@@ -113,10 +116,10 @@ def make_application() -> Application:
 async def main(port: int) -> None:
     """Serve until SIGINT or SIGTERM, then let requests under way finish."""
     server = make_application().listen(port, "127.0.0.1")
-    print(f"toolkit demo: http://127.0.0.1:{server.addresses[0][1]}/", flush=True)
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    print(f"toolkit demo: http://127.0.0.1:{server.addresses[0][1]}/", flush=True)
     await stopped.wait()
     server.stop()
     await server.close_all_connections(STOP_TIMEOUT)

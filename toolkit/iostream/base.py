@@ -61,7 +61,9 @@ class BaseIOStream:
         self._read: PendingRead | None = None
         self._read_future: Future[Any] | None = None
         self._consumer: Callable[[bytes], None] | None = None
-        self._paused = False
+        self._held = False  # by pause_reading
+        self._full = False  # more waits than anybody has asked for
+        self._stopped = False  # what follows from these, as the subclass was told
         self._eof = False
         self._closed = False
         self._close_callback: Callable[[], None] | None = None
@@ -143,9 +145,8 @@ class BaseIOStream:
                 self._end_read()
             else:
                 self._start()
-                if self._paused:
-                    self._paused = False
-                    self._resume()
+                self._full = False
+                self._flow()
         if self._closed and future.done() and future.exception() is not None:
             # The caller gets the error here, not from a future that it may never see.
             raise StreamClosedError(real_error=self.error)
@@ -204,12 +205,18 @@ class BaseIOStream:
         if consumer is None:
             return
         self._start()
-        if self._data:
+        self._full = False
+        self._flow()
+        self._push()
+
+    def _push(self) -> None:
+        """Hand on what came while it could not be pushed."""
+        if self._data and self._consumer is not None and not self._held:
             data = bytes(self._data)
             self._data.clear()
-            consumer(data)
-        if self._eof and self._consumer is consumer:
-            consumer(b"")
+            self._consumer(data)
+        if self._eof and not self._data and self._consumer is not None:
+            self._consumer(b"")
 
     def unread(self, data: bytes) -> None:
         """Put bytes back, to be read next."""
@@ -217,15 +224,25 @@ class BaseIOStream:
 
     def pause_reading(self) -> None:
         """Take no more from the peer, until `resume_reading`."""
-        if not self._paused and not self._closed:
-            self._paused = True
-            self._pause()
+        self._held = True
+        self._flow()
 
     def resume_reading(self) -> None:
         """Take from the peer again."""
-        if self._paused and not self._closed:
-            self._paused = False
-            self._resume()
+        if self._held:
+            self._held = False
+            self._flow()
+            self._push()
+
+    def _flow(self) -> None:
+        """Stop or restart the bytes that come in, as things stand."""
+        stopped = self._held or self._full
+        if stopped != self._stopped and not self._closed:
+            self._stopped = stopped
+            if stopped:
+                self._pause()
+            else:
+                self._resume()
 
     # -- writing -------------------------------------------------------------------------
 
@@ -299,21 +316,29 @@ class BaseIOStream:
 
     def _received(self, data: bytes) -> None:
         consumer = self._consumer
-        if consumer is not None:
+        if consumer is not None and not self._held:
             consumer(data)
             return
         self._data += data
         if self._read is not None:
             self._try_read()
         if self._read is None and len(self._data) >= self.read_chunk_size:
-            self.pause_reading()
+            self._full = True
+            self._flow()
 
     def _received_eof(self) -> None:
         self._eof = True
         if self._consumer is not None:
-            self._consumer(b"")
-        elif self._read is not None or not self._data:
-            # Otherwise what has come is read first, and the end found by the next read.
+            self._push()
+        else:
+            self._close_at_end()
+
+    def _close_at_end(self) -> None:
+        """Close when the peer has ended and somebody waits to hear of it.
+
+        Nobody may: the peer then gets what is still written, and the next read finds the end.
+        """
+        if self._read is not None or (self._close_callback is not None and not self._data):
             self.close()
 
     def _write_blocked(self) -> None:
@@ -336,8 +361,10 @@ class BaseIOStream:
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
         """Have `callback` called when the stream is closed by either side; None clears it."""
         self._close_callback = callback
-        if self._closed and callback is not None:
+        if self._closed:
             self._call_close_callback()
+        elif self._eof and self._consumer is None:
+            self._close_at_end()
 
     def close(self, exc_info: "bool | BaseException | _ExcInfo | None" = False) -> None:
         """Close the stream once what was written has left.

@@ -9,7 +9,7 @@ from toolkit.concurrent import Future
 from toolkit.iostream.base import BaseIOStream
 from toolkit.iostream.errors import StreamClosedError
 
-#: Seconds that a closed stream may take to send what was written before it is cut off.
+#: Seconds in which the peer of a closed stream has to take more of what was written before.
 CLOSE_TIMEOUT = 30.0
 
 
@@ -42,6 +42,9 @@ class IOStream(BaseIOStream, asyncio.Protocol):
         self._early: list[bytes] = []  # written before there was a transport
         self._attaching: asyncio.Task[Any] | None = None
         self._close_timer: asyncio.TimerHandle | None = None
+        self._lost = False
+
+    _connecting = False
 
     @classmethod
     def incoming(
@@ -62,6 +65,7 @@ class IOStream(BaseIOStream, asyncio.Protocol):
         stream._early = []
         stream._attaching = None
         stream._close_timer = None
+        stream._lost = False
         return stream
 
     def connect(self: Self, address: Any, server_hostname: str | None = None) -> "Future[Self]":
@@ -73,6 +77,7 @@ class IOStream(BaseIOStream, asyncio.Protocol):
         Raises:
             StreamClosedError: the connection failed; `real_error` says why.
         """
+        self._connecting = True
         self._attaching = task = self._loop.create_task(self._connect(address))
         return cast("Future[Self]", task)
 
@@ -83,6 +88,7 @@ class IOStream(BaseIOStream, asyncio.Protocol):
             self.close(exc_info=error)
         if self._closed:
             raise StreamClosedError(real_error=self.error)
+        self._connecting = False
         await self._attach()
         return self
 
@@ -141,16 +147,39 @@ class IOStream(BaseIOStream, asyncio.Protocol):
 
     def _shut(self, abort: bool) -> None:
         transport = self._transport
+        if self._lost:
+            return
         if transport is None:
-            if self._attaching is not None and self._attaching is not asyncio.current_task():
-                self._attaching.cancel()
-            self.socket.close()
+            self._shut_early(abort)
         elif abort:
             transport.abort()
         else:
             transport.close()
             if self._blocked:
-                self._close_timer = self._loop.call_later(CLOSE_TIMEOUT, transport.abort)
+                self._watch_close(self._unsent())
+
+    def _shut_early(self, abort: bool) -> None:
+        """Close a stream that has no transport yet."""
+        attaching = self._attaching
+        if self._early and not abort and not self._connecting:
+            return  # `connection_made` sends what was written, and closes
+        self._lost = True
+        if attaching is not None and attaching is not asyncio.current_task(self._loop):
+            attaching.cancel()
+        self.socket.close()
+        self._gone(self.error)
+
+    def _watch_close(self, unsent: int) -> None:
+        """Cut the peer off when it takes nothing of the last bytes for too long."""
+
+        def check() -> None:
+            left = self._unsent()
+            if left < unsent:
+                self._watch_close(left)
+            elif self._transport is not None:
+                self._transport.abort()
+
+        self._close_timer = self._loop.call_later(CLOSE_TIMEOUT, check)
 
     # -- asyncio.Protocol ----------------------------------------------------------------
 
@@ -166,7 +195,10 @@ class IOStream(BaseIOStream, asyncio.Protocol):
             self._transport.writelines(early)
             if not self._transport.get_write_buffer_size():
                 self._write_ready()
-        if self._paused:
+        if self._closed:
+            self._shut(abort=False)
+            return
+        if self._stopped:
             self._transport.pause_reading()
         connected, self._connected = self._connected, None
         if connected is not None:
@@ -191,4 +223,6 @@ class IOStream(BaseIOStream, asyncio.Protocol):
         if self._close_timer is not None:
             self._close_timer.cancel()
             self._close_timer = None
+        self._lost = True
+        self._transport = None
         self._gone(exc)

@@ -35,7 +35,8 @@ async def serve(application: "Application", exchange: Exchange) -> None:
         if handler._hears_close:
             exchange.set_close_callback(handler.on_connection_close)
         if head.length and not handler._stream_request_body:
-            if request.method not in handler.allowed_methods():
+            # Nobody needs the content of a request that is about to be refused.
+            if not handler._prepares and request.method not in handler.allowed_methods():
                 raise HTTPError(405)
             request.body = await exchange.read()
         result = handler.prepare()

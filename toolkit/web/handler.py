@@ -81,10 +81,13 @@ class RequestHandler:
     _stream_request_body = False
     # Whether a subclass wants to hear that a client left; only then it is looked for.
     _hears_close = False
+    # Whether a subclass has a `prepare`, which may answer in place of the method.
+    _prepares = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls._hears_close = cls.on_connection_close is not RequestHandler.on_connection_close
+        cls._prepares = cls.prepare is not RequestHandler.prepare
 
     def __init__(
         self, application: "Application", request: HTTPServerRequest, **kwargs: Any
@@ -189,11 +192,17 @@ class RequestHandler:
             ValueError: a control character, or one beyond ISO 8859-1.
             TypeError: not text, bytes, an integer or a datetime.
         """
-        self._headers[name] = value if type(value) is str else _header_text(value)
+        try:
+            self._headers[name] = value if type(value) is str else _header_text(value)
+        except HTTPInputError as error:
+            raise ValueError(f"Unsafe header: {error}") from None
 
     def add_header(self, name: str, value: _HeaderTypes) -> None:
         """Add a value to a header; errors as `set_header`."""
-        self._headers.add(name, _header_text(value))
+        try:
+            self._headers.add(name, _header_text(value))
+        except HTTPInputError as error:
+            raise ValueError(f"Unsafe header: {error}") from None
 
     def clear_header(self, name: str) -> None:
         """Forget a header."""
@@ -363,8 +372,8 @@ class RequestHandler:
         elif not 300 <= status <= 399:
             raise ValueError(f"redirect status {status}; 300 to 399 are allowed")
         location = url if url.isascii() else urllib.parse.quote(url, safe=_URL_SAFE)
-        self.set_status(status)
         self.set_header("Location", location)
+        self.set_status(status)
         self.finish()
 
     def detach(self) -> IOStream:
@@ -439,7 +448,9 @@ class RequestHandler:
 
     def _request_summary(self) -> str:
         request = self.request
-        return f"{request.method} {request.uri} ({request.remote_ip})"
+        # Raw bytes of a target must not reach a terminal that shows the log.
+        uri = request.uri if request.uri.isprintable() else ascii(request.uri)[1:-1]
+        return f"{request.method} {uri} ({request.remote_ip})"
 
     def _handle_request_exception(self, error: Exception) -> None:
         """Answer for an exception that the handler let out."""
@@ -505,7 +516,9 @@ class RequestHandler:
 
 
 class ErrorHandler(RequestHandler):
-    """Answers every request with one status."""
+    """Answers every request with one status, without a look at its content."""
+
+    _stream_request_body = True
 
     def initialize(self, status_code: int) -> None:
         self.set_status(status_code)

@@ -66,7 +66,7 @@ class StaticFileHandler(RequestHandler):
         """Choose the bytes to send, by the Range header; None after an answer of 416."""
         size = self.get_content_size()
         asked = self.request.headers.get("Range")
-        if asked is None:
+        if asked is None or self.request.method != "GET" or not self._if_range_holds():
             return 0, size
         try:
             span = single_range(asked, size)
@@ -75,7 +75,7 @@ class StaticFileHandler(RequestHandler):
             self.set_header("Content-Type", "text/plain")
             self.set_header("Content-Range", f"bytes */{size}")
             return None
-        if span is None or not self._if_range_holds():
+        if span is None:
             return 0, size
         self.set_status(206)
         self.set_header("Content-Range", f"bytes {span[0]}-{span[1] - 1}/{size}")
@@ -84,7 +84,10 @@ class StaticFileHandler(RequestHandler):
     def _if_range_holds(self) -> bool:
         """Say whether the file is still the one that If-Range names (RFC 9110 §13.1.5)."""
         condition = self.request.headers.get("If-Range")
-        return condition is None or condition in (
+        if condition is None:
+            return True
+        # Strong comparison: a weak tag never holds.
+        return not condition.startswith("W/") and condition in (
             self._headers.get("Etag"),
             self._headers.get("Last-Modified"),
         )
@@ -128,7 +131,7 @@ class StaticFileHandler(RequestHandler):
             raise HTTPError(404, "%s is outside of the root", self.path)
         if os.path.isdir(real) and self.default_filename is not None:
             if not self.request.path.endswith("/"):
-                if self.request.path.startswith("//"):
+                if self.request.path[1:2] in ("/", "\\"):
                     raise HTTPError(403, "cannot redirect a path with two slashes")
                 self.redirect(self.request.path + "/", permanent=True)
                 return None

@@ -17,3 +17,5 @@ byId("count").addEventListener("click", async () => {
   byId("counted").textContent = "";
   for await (const piece of body) byId("counted").textContent += piece.replaceAll("\n", " ");
 });
+
+byId("origin").textContent = location.origin;

@@ -2,6 +2,16 @@
 
 from toolkit.wire.http1.connection import CLIENT, SERVER, Machine, Role
 from toolkit.wire.http1.limits import DEFAULT_LIMITS, Limits
+from toolkit.wire.http1.parser import LOWER_NAMES
 from toolkit.wire.http1.serializer import REASONS
 
-__all__ = ["CLIENT", "DEFAULT_LIMITS", "REASONS", "SERVER", "Limits", "Machine", "Role"]
+__all__ = [
+    "CLIENT",
+    "DEFAULT_LIMITS",
+    "LOWER_NAMES",
+    "REASONS",
+    "SERVER",
+    "Limits",
+    "Machine",
+    "Role",
+]

@@ -230,10 +230,11 @@ class Machine:
         try:
             return _READERS[self._in](self)
         except RemoteProtocolError as error:
-            self._fail(error)
+            self.fail(error)
             raise
 
-    def _fail(self, error: RemoteProtocolError) -> None:
+    def fail(self, error: RemoteProtocolError) -> None:
+        """Take nothing more from the peer, as after an error that `next_event` raised."""
         if self._server and self._in == _HEAD:
             self._request = _NO_REQUEST
         self._failure = (str(error), error.status)

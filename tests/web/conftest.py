@@ -1,0 +1,5 @@
+"""Fixtures for tests of the web framework."""
+
+from tests.http.conftest import serve
+
+__all__ = ["serve"]

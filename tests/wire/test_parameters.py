@@ -1,0 +1,133 @@
+"""`parse_parameters`: a value and what follows it after semicolons (RFC 9110 §5.6.6)."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toolkit.wire.parameters import parse_parameters
+
+VALUES: dict[str, tuple[str, dict[str, str]]] = {
+    "": ("", {}),
+    "text/html": ("text/html", {}),
+    " Text/HTML\t": ("text/html", {}),
+    "text/html;charset=utf-8": ("text/html", {"charset": "utf-8"}),
+    "text/html; charset=UTF-8": ("text/html", {"charset": "UTF-8"}),
+    "text/html;\tCHARSET=utf-8 ": ("text/html", {"charset": "utf-8"}),
+    'text/html; charset="utf-8"': ("text/html", {"charset": "utf-8"}),
+    "text/html ; charset=utf-8 ; q=1": ("text/html", {"charset": "utf-8", "q": "1"}),
+    "a; b=": ("a", {"b": ""}),
+    'a; b=""': ("a", {"b": ""}),
+    'a; b="c;d"; e=f': ("a", {"b": "c;d", "e": "f"}),
+    r'a; b="c\"d\\e"; f=g': ("a", {"b": 'c"d\\e', "f": "g"}),
+    r'a; b="\c"': ("a", {"b": "c"}),
+    'a; b="c=d"': ("a", {"b": "c=d"}),
+    "a; b=c=d": ("a", {"b": "c=d"}),
+    "a; b=c d; e=f": ("a", {"b": "c d", "e": "f"}),
+    "a; b=c/d": ("a", {"b": "c/d"}),
+    'a; b="caf\xe9"': ("a", {"b": "caf\xe9"}),
+    "a; b = c": ("a", {"b": "c"}),
+    "a; b*=utf-8''%e2%82%ac; b=c": ("a", {"b*": "utf-8''%e2%82%ac", "b": "c"}),
+    "; b=c": ("", {"b": "c"}),
+}
+
+
+@pytest.mark.parametrize(("value", "expected"), VALUES.items())
+def test_the_value_and_its_parameters_are_told_apart(
+    value: str, expected: tuple[str, dict[str, str]]
+) -> None:
+    assert parse_parameters(value) == expected
+
+
+@pytest.mark.parametrize("value", ["a;", "a; ", "a;;", "a; ; ;\t", "a;b=c;", "a;b=c; ;"])
+def test_nothing_may_follow_the_last_semicolon(value: str) -> None:
+    assert parse_parameters(value)[0] == "a"
+
+
+@pytest.mark.parametrize("value", ["a;;b=c", "a; ;b=c", "a;b=c;;d=e", "a;\t;\t;b=c"])
+def test_a_parameter_may_be_left_out(value: str) -> None:
+    """``parameters = *( OWS ";" OWS [ parameter ] )``. §5.6.6"""
+    assert parse_parameters(value)[1]["b"] == "c"
+
+
+@pytest.mark.parametrize("value", [" c", "c ", " \tc\t ", " "])
+def test_whitespace_inside_quotes_belongs_to_the_value(value: str) -> None:
+    """§5.6.4"""
+    assert parse_parameters(f'a; b="{value}" ; d=e') == ("a", {"b": value, "d": "e"})
+
+
+def test_of_a_name_that_comes_twice_the_first_counts() -> None:
+    assert parse_parameters("a; b=c; B=d; b=e") == ("a", {"b": "c"})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a; b",
+        "a; =c",
+        'a; b="c',
+        'a; b="c\\"',
+        'a; b="c"d',
+        'a; b=c"d"',
+        "a; b@=c",
+        "a; b=c; d",
+        'a; b="c" d; e=f',
+        'a; b="c\nd"',
+        'a; b="c\x00"',
+        "a; \xe9=c",
+        "a; \u0661=c",
+        'a; b="\u20ac"',
+        "a; b c=d",
+    ],
+)
+def test_what_is_no_list_of_parameters_is_an_error(value: str) -> None:
+    with pytest.raises(ValueError, match="is allowed"):
+        parse_parameters(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        'form-data; name="' + ";" * 1_000_000,
+        'form-data; name="' + '\\"' * 500_000,
+        'form-data; !="' + "\\\\" * 500_000,
+        "form-data" + "; " * 500_000 + "x",
+        "form-data; a=" + " " * 1_000_000 + '"',
+        "form-data; a" + " " * 1_000_000 + "b",
+        "form-data; " + "a" * 1_000_000,
+        "form-data; a=b" + "\t" * 1_000_000 + '"',
+        'form-data; a="' + '";"' * 300_000,
+    ],
+    ids=range(9),
+)
+def test_a_hostile_value_is_refused_in_linear_time(value: str) -> None:
+    """With these sizes anything else would take hours. The message stays short."""
+    with pytest.raises(ValueError) as error:
+        parse_parameters(value)
+    assert len(str(error.value)) < 300
+
+
+def test_many_parameters_are_read_in_linear_time() -> None:
+    count = 100_000
+    _, found = parse_parameters("a" + "".join(f'; n{n}="{n}"' for n in range(count)))
+    assert len(found) == count
+    assert found["n99999"] == "99999"
+    assert parse_parameters("a" + "; b=c" * count + ";" * count) == ("a", {"b": "c"})
+    assert len(parse_parameters("a; b=" + "c" * 10_000_000)[1]["b"]) == 10_000_000
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.text(alphabet='a=;" \\\t\xe9', max_size=40))
+def test_any_text_is_read_or_refused(value: str) -> None:
+    try:
+        main, found = parse_parameters(value)
+    except ValueError:
+        return
+    assert main == value.partition(";")[0].strip(" \t").lower()
+    assert all(name == name.lower() != "" for name in found)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.text(alphabet=[*map(chr, range(0x20, 0x7F)), "\t", "\xe9"], max_size=20))
+def test_a_quoted_value_is_read_back(value: str) -> None:
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+    assert parse_parameters(f'a; b="{quoted}"; c=d') == ("a", {"b": value, "c": "d"})
