@@ -227,7 +227,8 @@ class HTTPServerRequest:
         headers: HTTPHeaders.
         body: the whole content as bytes; empty when it is streamed.
         host, host_name: authority that is asked for, and the same without port, lower case.
-        remote_ip: the client's address; "" for a Unix socket.
+        remote_ip: the client's address as text; "" for a Unix socket, None for a request
+            that came over no connection.
         protocol: ``"http"`` or ``"https"``.
         query_arguments, body_arguments, arguments: lists of bytes by name, the last of both.
         files: lists of HTTPFile by name.
@@ -264,6 +265,9 @@ class HTTPServerRequest:
             self.files = files
         self.connection = connection
         self.server_connection = server_connection
+        context = getattr(connection, "context", None)
+        self.remote_ip = getattr(context, "remote_ip", None)
+        self.protocol = getattr(context, "protocol", "http")
         self._start_time = time.time()
         self.path, _, self.query = self.uri.partition("?")
 
@@ -313,8 +317,8 @@ class HTTPServerRequest:
         return split_host_and_port(self.host.lower())[0]
 
     @lazy
-    def remote_ip(self) -> str:
-        return str(self.connection.context.remote_ip)
+    def remote_ip(self) -> Any:
+        return self.connection.context.remote_ip
 
     @lazy
     def protocol(self) -> str:
