@@ -74,6 +74,8 @@ def parse_qs_bytes(
     Raises:
         ValueError: too many fields, or one without ``=`` when strict.
     """
+    if not qs:
+        return {}
     text = qs.decode("latin-1") if isinstance(qs, bytes) else qs
     pairs = urllib.parse.parse_qs(
         text,
