@@ -351,8 +351,8 @@ class HTTPServerRequest:
         """Read the body as a form, once for both of its parts."""
         arguments: dict[str, list[bytes]] = {}
         files: dict[str, list[HTTPFile]] = {}
-        if self.body:
-            content_type = self.headers.get("Content-Type", "")
+        if self.has_header("content-type"):
+            content_type = self.headers["Content-Type"]
             parse_body_arguments(content_type, self.body, arguments, files, self.headers)
         self.__dict__.setdefault("body_arguments", arguments)
         self.__dict__.setdefault("files", files)
