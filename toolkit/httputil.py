@@ -388,7 +388,7 @@ def split_host_and_port(netloc: str) -> tuple[str, int | None]:
     return (match[1], int(match[2])) if match else (netloc, None)
 
 
-#: Most fields of a urlencoded form and most parts of a multipart one.
+#: Most fields of a urlencoded form.
 MAX_ARGUMENTS = 1000
 
 

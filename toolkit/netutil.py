@@ -5,9 +5,12 @@ import os
 import socket
 import stat
 import sys
+from typing import Any
 
 #: Connections that may wait to be accepted.
 DEFAULT_BACKLOG = 128
+#: Free ports to try before one has to do for all addresses.
+FREE_PORT_ATTEMPTS = 5
 
 
 def bind_sockets(
@@ -32,7 +35,7 @@ def bind_sockets(
     """
     if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
         raise ValueError("the platform doesn't support SO_REUSEPORT")
-    found = socket.getaddrinfo(
+    addresses = socket.getaddrinfo(
         address or None,
         port,
         family if socket.has_ipv6 or family != socket.AF_UNSPEC else socket.AF_INET,
@@ -40,10 +43,29 @@ def bind_sockets(
         0,
         socket.AI_PASSIVE if flags is None else flags,
     )
+    # Sorted by family, so that a free port is chosen for IPv4 first.
+    found = sorted(set(addresses), key=lambda item: item[0])
+    for attempt in range(FREE_PORT_ATTEMPTS):
+        try:
+            listening = _listen_on_all(found, port, backlog, reuse_port)
+            break
+        except OSError as error:
+            # A port that is free for one address may be taken for the next one.
+            last = attempt == FREE_PORT_ATTEMPTS - 1
+            if port != 0 or error.errno != errno.EADDRINUSE or last:
+                raise
+    if not listening:
+        raise OSError(errno.EADDRNOTAVAIL, f"no address to listen on for {address!r}")
+    return listening
+
+
+def _listen_on_all(
+    found: list[Any], port: int, backlog: int, reuse_port: bool
+) -> list[socket.socket]:
+    """Make a listening socket for each address; all of them or none."""
     listening: list[socket.socket] = []
     try:
-        # Sorted by family, so that the free port is chosen for IPv4 first.
-        for kind, _, protocol, _, where in sorted(set(found), key=lambda item: item[0]):
+        for kind, _, protocol, _, where in found:
             if port == 0 and listening:
                 where = (where[0], listening[0].getsockname()[1], *where[2:])
             sock = _listen(kind, protocol, where, backlog, reuse_port)
@@ -53,8 +75,6 @@ def bind_sockets(
         for sock in listening:
             sock.close()
         raise
-    if not listening:
-        raise OSError(errno.EADDRNOTAVAIL, f"no address to listen on for {address!r}")
     return listening
 
 

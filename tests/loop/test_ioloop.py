@@ -6,10 +6,16 @@ import datetime
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.loops import FACTORIES, expect_log
+from toolkit.concurrent import (
+    future_set_exception_unless_cancelled,
+    future_set_result_unless_cancelled,
+    is_future,
+)
 from toolkit.ioloop import IOLoop, TimeoutError, new_event_loop
 
 needs_uvloop = pytest.mark.skipif("uvloop" not in FACTORIES, reason="uvloop is not installed")
@@ -502,3 +508,27 @@ async def test_the_default_executor_can_be_chosen() -> None:
         loop.set_default_executor(executor)
         thread = await loop.run_in_executor(None, threading.current_thread)
     assert thread.name.startswith("chosen")
+
+
+@pytest.mark.parametrize("kind", [asyncio.Future, concurrent.futures.Future])
+async def test_a_future_is_settled_unless_it_was_cancelled(
+    kind: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only an error that nobody will see is logged then."""
+    done, failed, cancelled = kind(), kind(), kind()
+    assert is_future(done)
+    cancelled.cancel()
+    future_set_result_unless_cancelled(done, 1)
+    future_set_exception_unless_cancelled(failed, ZeroDivisionError())
+    future_set_result_unless_cancelled(cancelled, 1)
+    assert caplog.records == []
+    future_set_exception_unless_cancelled(cancelled, ZeroDivisionError())
+    assert done.result() == 1
+    assert isinstance(failed.exception(), ZeroDivisionError)
+    assert cancelled.cancelled()
+    expect_log(caplog, "toolkit.application", "after Future was cancelled")
+
+
+@pytest.mark.parametrize("thing", [None, 1, print, object()])
+def test_other_things_are_no_futures(thing: object) -> None:
+    assert not is_future(thing)

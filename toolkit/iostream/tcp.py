@@ -192,7 +192,8 @@ class IOStream(BaseIOStream, asyncio.Protocol):
         self._attaching = None
         early, self._early = self._early, []
         if early:
-            self._transport.writelines(early)
+            # Not `writelines`, which on Python 3.12 and 3.13 says nothing of a full buffer.
+            self._transport.write(b"".join(early))
             if not self._transport.get_write_buffer_size():
                 self._write_ready()
         if self._closed:
