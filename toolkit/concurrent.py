@@ -178,9 +178,9 @@ class _Carrier(collections.abc.Coroutine[Any, Any, None]):
 
     def send(self, value: Any) -> Any:
         """Take a step; called by the task."""
-        if self._dismissed:
-            raise StopIteration
         if self._coroutine is None:
+            if self._dismissed:
+                raise StopIteration
             self._wake = self._loop.create_future()
             self._wake._asyncio_future_blocking = True
             return self._wake

@@ -271,6 +271,7 @@ class ServerConnection:
         "_closing",
         "_discarded",
         "_exchange",
+        "_held_back",
         "_loop",
         "_machine",
         "_moved",
@@ -308,6 +309,7 @@ class ServerConnection:
         self._reader: Future[None] | None = None  # the exchange waits for data
         self._discarded = 0
         self._closing = False
+        self._held_back = False  # until the client has taken what was sent
         # For the sweep: what the connection waits for, and since when.
         self._requests = 0
         self._received_bytes = 0
@@ -330,7 +332,8 @@ class ServerConnection:
         """Let the connection end: at once when idle, else with the current answer."""
         self._machine.close_after()
         if self._machine.idle and self._exchange is None:
-            self._stream.close()
+            self._closing = True
+            self._close_when_sent()
 
     def abort(self) -> None:
         """End the connection at once; the handler under way is cancelled."""
@@ -349,7 +352,10 @@ class ServerConnection:
         machine = self._machine
         machine.receive(data)
         if self._exchange is None:
-            self._pump()
+            if self._stream.writing():
+                self._next()
+            else:
+                self._pump()
             return
         self._received_bytes += len(data)
         if self._reader is not None:
@@ -377,6 +383,9 @@ class ServerConnection:
                     return
                 if not self._settle():
                     return
+                if self._stream.writing():
+                    self._next()
+                    return
             elif isinstance(event, Data):
                 if not self._discard(len(event.data)):
                     self._close()
@@ -389,8 +398,26 @@ class ServerConnection:
     def _ended(self) -> None:
         """Go on after a handler that had to wait."""
         if self._settle():
-            self._stream.resume_reading()
+            self._next()
+
+    def _next(self) -> None:
+        """Go on to the next request as soon as the client has taken the last answer.
+
+        One that asks again and again and takes nothing so makes no answers pile up.
+        """
+        stream = self._stream
+        if not stream.writing():
+            stream.resume_reading()
             self._pump()
+        elif not self._held_back:
+            self._held_back = True
+            stream.pause_reading()
+            stream.flushed().add_done_callback(self._sent)
+
+    def _sent(self, _future: "Future[None]") -> None:
+        self._held_back = False
+        if not self._closing and not self._stream.closed():
+            self._next()
 
     def _settle(self) -> bool:
         """Take note that the handler has ended; True when the connection goes on."""
@@ -503,6 +530,9 @@ class ServerConnection:
         stream = self._stream
         rest = self._machine.take_rest()
         self._machine.switch()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange._connection = None
         stream.push_to(None)
         stream.set_close_callback(None)
         stream.unread(rest)

@@ -1013,3 +1013,48 @@ async def test_a_unix_socket_is_served(serve: Serve, tmp_path: Path) -> None:
     client = await site.client()
     for _ in range(2):
         assert (await client.get()).text == "h ''"
+
+
+# -- answers that nobody takes -----------------------------------------------------------
+
+
+async def test_answers_do_not_pile_up_for_a_client_that_only_asks(serve: Serve) -> None:
+    """The next request is served once the client has taken the answer before it."""
+    served = 0
+
+    class Large(RequestHandler):
+        def get(self) -> None:
+            nonlocal served
+            served += 1
+            self.write(b"x" * MEBIBYTE)
+
+    site = serve([("/", Large), ("/other", Echo)])
+    client = await site.client(receive_buffer=65_536)
+    await client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * 500)
+    other = await site.client()
+    for _ in range(20):
+        assert (await other.get("/other")).status == 200
+    # What the kernel takes of the first answers is all that lets more be made.
+    assert served < 20
+    for _ in range(500):
+        assert len((await client.answer()).body) == MEBIBYTE
+    assert served == 500
+
+
+async def test_a_handler_that_detaches_goes_on(serve: Serve) -> None:
+    """It may wait before and after, and the stream is then its own."""
+
+    class Taker(RequestHandler):
+        async def get(self) -> None:
+            if self.get_query_argument("wait", None):
+                await asyncio.sleep(0)
+            stream = self.detach()
+            await asyncio.sleep(0)
+            await stream.write(b"taken " + await stream.read_until(b"!"))
+            stream.close()
+
+    site = serve([("/", Taker)])
+    for path in ("/", "/?wait=1"):
+        client = await site.client()
+        await client.send(f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\nover!".encode())
+        assert await client.read_to_end() == b"taken over!"

@@ -186,8 +186,10 @@ class IOStream(BaseIOStream, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; called by the loop."""
         self._transport = cast(asyncio.Transport, transport)
-        # With a limit of 0 the loop says when the last byte has left.
-        self._transport.set_write_buffer_limits(high=0)
+        # The loop then says when the last byte has left. Transports of TLS count from the limit
+        # on, others from above it.
+        tls = transport.get_extra_info("sslcontext") is not None
+        self._transport.set_write_buffer_limits(high=int(tls))
         self.socket = transport.get_extra_info("socket")
         self._attaching = None
         early, self._early = self._early, []
