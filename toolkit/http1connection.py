@@ -323,11 +323,6 @@ class ServerConnection:
         self._stream.set_close_callback(self._gone)
         self._stream.push_to(self._received)
 
-    @property
-    def busy(self) -> bool:
-        """Whether a request is under way."""
-        return self._exchange is not None
-
     def drain(self) -> None:
         """Let the connection end: at once when idle, else with the current answer."""
         self._machine.close_after()

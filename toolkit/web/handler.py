@@ -345,7 +345,8 @@ class RequestHandler:
                 raise RuntimeError(f"Cannot send body with status {self._status_code}")
             for name in _REPRESENTATION_HEADERS:
                 self.clear_header(name)
-        head = ResponseHead(self._status_code, self._headers.fields(), self._reason)
+        fields = self._headers.fields()
+        head = ResponseHead(self._status_code, fields, self._reason, checked=True)
         future: Future[None] = self.request.connection.respond(head, body)
         self._headers_written = True
         return future
@@ -490,8 +491,11 @@ class RequestHandler:
         """Set the Etag header from `compute_etag`."""
         etag = self.compute_etag()
         if etag is not None:
-            # Every answer of 200 comes here; what is sent is checked once more below.
-            self._headers.put("Etag", etag)
+            # Nearly every answer of 200 comes here, with a tag of plain text.
+            if etag.isascii() and etag.isprintable():
+                self._headers.put("Etag", etag)
+            else:
+                self.set_header("Etag", etag)
 
     def check_etag_header(self) -> bool:
         """Say whether the client has this content already, by If-None-Match."""

@@ -111,9 +111,11 @@ class ResponseHead:
         version: ``"HTTP/1.1"`` or ``"HTTP/1.0"``.
         length: bytes of the body, `CHUNKED` or `UNTIL_CLOSE`; set when received.
         keep_alive: whether the peer will go on after this message; set when received.
+        checked: whether names, values and reason hold nothing that may not stand in a head,
+            as is known of `HTTPHeaders`, so that they need no second look when sent.
     """
 
-    __slots__ = ("fields", "keep_alive", "length", "reason", "status", "version")
+    __slots__ = ("checked", "fields", "keep_alive", "length", "reason", "status", "version")
 
     def __init__(
         self,
@@ -124,6 +126,7 @@ class ResponseHead:
         *,
         length: int = 0,
         keep_alive: bool = True,
+        checked: bool = False,
     ) -> None:
         self.status = status
         self.fields = fields
@@ -131,6 +134,7 @@ class ResponseHead:
         self.version = version
         self.length = length
         self.keep_alive = keep_alive
+        self.checked = checked
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status} {self.version}>"

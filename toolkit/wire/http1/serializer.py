@@ -48,9 +48,11 @@ def field_lines(fields: Fields) -> tuple[list[str], dict[str, str]]:
     return lines, framing
 
 
-def encode_head(start_line: str, lines: list[str]) -> bytes:
+def encode_head(start_line: str, lines: list[str], checked: bool = False) -> bytes:
     """Put a head together, with the empty line at its end.
 
+    Args:
+        checked: whether it is known that no line holds a control character.
     Raises:
         LocalProtocolError: a line holds a control character or one beyond ISO 8859-1.
     """
@@ -59,6 +61,8 @@ def encode_head(start_line: str, lines: list[str]) -> bytes:
     except UnicodeEncodeError:
         head = b""
     # Whatever may stand in a line taken out, only the line ends may be left.
+    if checked and head:
+        return head
     if head.translate(None, FIELD_BYTES) != b"\r\n" * (len(lines) + 2):
         bad = next(line for line in (start_line, *lines) if not is_field_value(line[:-2]))
         raise LocalProtocolError(f"{excerpt(bad[:-2])} holds a character not allowed in a head")

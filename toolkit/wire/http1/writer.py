@@ -78,7 +78,7 @@ def write_response(
         lines.append(f"Connection: {options}\r\n")
     elif http10:
         lines.append("Connection: keep-alive\r\n")
-    raw = encode_head(status_line(status, head.reason), lines)
+    raw = encode_head(status_line(status, head.reason), lines, head.checked)
     return raw, state, left, keep_alive
 
 
