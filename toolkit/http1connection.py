@@ -136,8 +136,7 @@ class Exchange:
         """Send the whole answer.
 
         Returns:
-            A future that is done when it has left the program, or has failed with
-            StreamClosedError when the client is gone.
+            A future of what `drained` waits for.
         Raises:
             LocalProtocolError: the answer is malformed or has begun; nothing was sent.
         """
@@ -150,7 +149,7 @@ class Exchange:
         if self.head.length:
             connection._settle_unread()
         stream.write_nowait(connection._machine.send_head(head, body, True))
-        return stream.flushed()
+        return stream.accepted()
 
     def interim(self, head: ResponseHead) -> None:
         """Send a 1xx response; the final one is still to come."""
@@ -192,21 +191,19 @@ class Exchange:
         connection._write(connection._machine.send_end(trailers))
 
     async def drained(self) -> None:
-        """Wait until the client has taken what was sent.
+        """Wait until the client has taken enough of what was sent for more to be sent.
 
         Raises:
             StreamClosedError: it is gone.
         """
-        connection = self._connection
-        if connection is not None:
-            await connection._stream.drained()
+        await self.flushed()
 
     def flushed(self) -> "Future[None]":
-        """Return a future of what `drained` waits for, or of StreamClosedError."""
+        """Return a future of what `drained` waits for."""
         connection = self._connection
         if connection is None or connection._stream.closed():
             return _failed(StreamClosedError())
-        return connection._stream.flushed()
+        return connection._stream.accepted()
 
     @property
     def closed(self) -> bool:

@@ -88,6 +88,10 @@ class BaseIOStream:
     def _unsent(self) -> int:
         raise NotImplementedError
 
+    def _watch_sending(self) -> None:
+        """Have `_write_blocked` called now, if bytes wait, and `_write_ready` when none does."""
+        raise NotImplementedError
+
     def _shut(self, abort: bool) -> None:
         raise NotImplementedError
 
@@ -275,10 +279,21 @@ class BaseIOStream:
 
         Its error is StreamClosedError when the stream was closed before.
         """
+        if self._unsent():
+            self._watch_sending()
         if self._blocked:
             future = self._loop.create_future()
             self._drain_waiters.append(future)
             return future
+        return self.accepted()
+
+    def accepted(self) -> "Future[None]":
+        """Return a future that is done when few enough bytes wait for more to be written.
+
+        Mostly it is done already: what is written leaves within the turn of the loop.
+        """
+        if self._blocked:
+            return self.flushed()
         if self._sent is None:
             self._sent = self._loop.create_future()
             self._sent.set_result(None)
@@ -290,11 +305,11 @@ class BaseIOStream:
         Raises:
             StreamClosedError: the stream was closed before.
         """
-        if self._blocked:
+        if self._unsent():
             await self.flushed()
 
     def writing(self) -> bool:
-        """Say whether bytes wait to be sent."""
+        """Say whether so many bytes wait to be sent that no more should be written."""
         return self._blocked
 
     @property

@@ -145,6 +145,13 @@ class IOStream(BaseIOStream, asyncio.Protocol):
             return sum(map(len, self._early))
         return self._transport.get_write_buffer_size()
 
+    def _watch_sending(self) -> None:
+        # With these limits the loop says at once that it is writing, and later that the last
+        # byte has left. Transports of TLS count from the limit on, others from above it.
+        if self._transport is not None:
+            tls = self._transport.get_extra_info("sslcontext") is not None
+            self._transport.set_write_buffer_limits(high=int(tls))
+
     def _shut(self, abort: bool) -> None:
         transport = self._transport
         if self._lost:
@@ -154,9 +161,10 @@ class IOStream(BaseIOStream, asyncio.Protocol):
         elif abort:
             transport.abort()
         else:
+            unsent = self._unsent()
             transport.close()
-            if self._blocked:
-                self._watch_close(self._unsent())
+            if unsent:
+                self._watch_close(unsent)
 
     def _shut_early(self, abort: bool) -> None:
         """Close a stream that has no transport yet."""
@@ -186,16 +194,13 @@ class IOStream(BaseIOStream, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; called by the loop."""
         self._transport = cast(asyncio.Transport, transport)
-        # The loop then says when the last byte has left. Transports of TLS count from the limit
-        # on, others from above it.
-        tls = transport.get_extra_info("sslcontext") is not None
-        self._transport.set_write_buffer_limits(high=int(tls))
         self.socket = transport.get_extra_info("socket")
         self._attaching = None
         early, self._early = self._early, []
         if early:
             # Not `writelines`, which on Python 3.12 and 3.13 says nothing of a full buffer.
             self._transport.write(b"".join(early))
+            self._watch_sending()
             if not self._transport.get_write_buffer_size():
                 self._write_ready()
         if self._closed:
@@ -219,7 +224,12 @@ class IOStream(BaseIOStream, asyncio.Protocol):
         return transport is not None and transport.can_write_eof()
 
     pause_writing = BaseIOStream._write_blocked
-    resume_writing = BaseIOStream._write_ready
+
+    def resume_writing(self) -> None:
+        """Take note that what was written has left; called by the loop."""
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits()
+        self._write_ready()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the connection is gone; called by the loop."""
