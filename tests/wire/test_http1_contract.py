@@ -532,3 +532,14 @@ def test_a_client_reads_what_a_server_sends(
     assert received[: len(pairs)] == lower(pairs)
     assert join_data(said)[1:] == [*([("data", whole)] if whole else []), ("end", ())]
     assert client.next_event() is CLOSED
+
+
+def test_a_checked_head_is_sent_without_a_second_look() -> None:
+    """What was checked where it was set is sent as it is, but nothing beyond Latin-1."""
+    machine = Machine(SERVER)
+    machine.receive(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    machine.next_event()
+    with pytest.raises(LocalProtocolError):
+        machine.send_head(ResponseHead(200, [("X", "\u20ac")], checked=True), b"", True)
+    raw = machine.send_head(ResponseHead(200, [("X", "a")], checked=True), b"hi", True)
+    assert raw == b"HTTP/1.1 200 OK\r\nX: a\r\nContent-Length: 2\r\n\r\nhi"
