@@ -67,7 +67,7 @@ class BaseIOStream:
         self._eof = False
         self._closed = False
         self._close_callback: Callable[[], None] | None = None
-        self._blocked = False  # whether bytes wait to be sent
+        self._blocked = False  # whether too many bytes wait to be sent
         self._drain_waiters: list[Future[None]] = []
         self._sent: Future[None] | None = None  # the done future of writes that did not wait
 

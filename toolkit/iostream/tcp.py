@@ -37,14 +37,17 @@ class IOStream(BaseIOStream, asyncio.Protocol):
         super().__init__(*args, **kwargs)
         socket.setblocking(False)
         self.socket = socket
+        self._prepare(None)
+
+    def _prepare(self, connected: Callable[[Any], None] | None) -> None:
+        """Set what both ways to make a stream have in common."""
         self._transport: asyncio.Transport | None = None
-        self._connected: Callable[[Any], None] | None = None
+        self._connected = connected
         self._early: list[bytes] = []  # written before there was a transport
         self._attaching: asyncio.Task[Any] | None = None
+        self._connecting = False
         self._close_timer: asyncio.TimerHandle | None = None
         self._lost = False
-
-    _connecting = False
 
     @classmethod
     def incoming(
@@ -60,12 +63,7 @@ class IOStream(BaseIOStream, asyncio.Protocol):
         """
         stream = cls.__new__(cls)
         BaseIOStream.__init__(stream, max_buffer_size, read_chunk_size)
-        stream._transport = None
-        stream._connected = connected
-        stream._early = []
-        stream._attaching = None
-        stream._close_timer = None
-        stream._lost = False
+        stream._prepare(connected)
         return stream
 
     def connect(self: Self, address: Any, server_hostname: str | None = None) -> "Future[Self]":
