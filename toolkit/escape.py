@@ -4,7 +4,12 @@ import html
 import json
 import re
 import urllib.parse
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, overload
+
+#: Bytes of percent-encoding resolved at once: the standard library makes an object of each
+#: ``%``, which for a whole body at once would cost twenty times its size in memory.
+_BLOCK = 4096
 
 
 def xhtml_escape(value: str | bytes) -> str:
@@ -37,9 +42,10 @@ def squeeze(value: str) -> str:
 
 
 def url_escape(value: str | bytes, plus: bool = True) -> str:
-    """Percent-encode a value for a query; with ``plus=False`` for a path, slashes included."""
-    quote = urllib.parse.quote_plus if plus else urllib.parse.quote
-    return quote(utf8(value), safe="")
+    """Percent-encode a value for a query; with ``plus=False`` for a path, whose slashes stay."""
+    if plus:
+        return urllib.parse.quote_plus(utf8(value))
+    return urllib.parse.quote(utf8(value))
 
 
 @overload
@@ -52,7 +58,7 @@ def url_unescape(
     """Resolve percent-encoding; ``encoding=None`` gives bytes, `plus` makes ``+`` a space."""
     if encoding is None:
         raw = utf8(value)
-        return urllib.parse.unquote_to_bytes(raw.replace(b"+", b" ") if plus else raw)
+        return _unquote(raw.replace(b"+", b" ") if plus else raw)
     unquote = urllib.parse.unquote_plus if plus else urllib.parse.unquote
     return unquote(to_unicode(value), encoding=encoding)
 
@@ -76,16 +82,39 @@ def parse_qs_bytes(
     """
     if not qs:
         return {}
-    text = qs.decode("latin-1") if isinstance(qs, bytes) else qs
-    pairs = urllib.parse.parse_qs(
-        text,
-        keep_blank_values,
-        strict_parsing,
-        encoding="latin-1",
-        errors="strict",
-        max_num_fields=max_num_fields,
-    )
-    return {name: [value.encode("latin-1") for value in values] for name, values in pairs.items()}
+    raw = qs.encode("latin-1") if isinstance(qs, str) else qs
+    count = raw.count(b"&") + 1
+    if max_num_fields is not None and count > max_num_fields:
+        raise ValueError(f"{count} fields in a query; {max_num_fields} are allowed")
+    found: dict[str, list[bytes]] = {}
+    for field in raw.replace(b"+", b" ").split(b"&"):
+        name, equals, value = field.partition(b"=")
+        if not equals and strict_parsing:
+            raise ValueError(f"a field of a query has no '=': {field[:100]!r}")
+        if value or (field and keep_blank_values):
+            found.setdefault(_unquote(name).decode("latin-1"), []).append(_unquote(value))
+    return found
+
+
+def _unquote(raw: bytes) -> bytes:
+    """Resolve percent-encoding; what is no escape stays as it is."""
+    if b"%" not in raw:
+        return raw
+    if len(raw) <= _BLOCK:
+        return urllib.parse.unquote_to_bytes(raw)
+    return b"".join(map(urllib.parse.unquote_to_bytes, _blocks(raw)))
+
+
+def _blocks(raw: bytes) -> Iterator[bytes]:
+    """Cut where no escape is cut."""
+    start = 0
+    while start < len(raw):
+        end = start + _BLOCK
+        percent = raw.rfind(b"%", end - 2, end)
+        if percent != -1 and end < len(raw):
+            end = percent
+        yield raw[start:end]
+        start = end
 
 
 @overload
@@ -136,3 +165,91 @@ def recursive_unicode(obj: Any) -> Any:
     if isinstance(obj, tuple):
         return tuple(recursive_unicode(item) for item in obj)
     return to_unicode(obj) if isinstance(obj, bytes) else obj
+
+
+# -- links -------------------------------------------------------------------------------
+
+# Each quantifier is possessive: nothing is read twice, however the text looks.
+_LINK = re.compile(
+    r"""
+    (?<!\w)
+    (?: (?P<protocol>\w++) :/{1,3} | www\. )
+    (?P<rest> (?: [^\s()<>"']++ | \([^\s()<>"']*+\) )*+ )
+    """,
+    re.VERBOSE,
+)
+
+#: What ends a sentence or a quotation rather than a link.
+_TRAILING = "&~:@#$%*+=,.;!?|\\^`[]{}"
+
+#: Characters of a link that is shown in short, and of the first part of its path.
+_SHORT = 30
+_SHORT_PATH = 8
+
+
+def linkify(
+    text: str | bytes,
+    shorten: bool = False,
+    extra_params: str | Callable[[str], str] = "",
+    require_protocol: bool = False,
+    permitted_protocols: Collection[str] = ("http", "https"),
+) -> str:
+    """Return HTML of a plain text, in which each URL is a link.
+
+    >>> linkify("Hello http://example.com!")
+    'Hello <a href="http://example.com">http://example.com</a>!'
+
+    Args:
+        shorten: whether a long URL is shown cut, with the whole of it as title.
+        extra_params: more attributes of each link, as HTML; or what makes them from the URL.
+        require_protocol: whether ``www.example.com`` stays plain text.
+        permitted_protocols: those that make a link; ``javascript`` had better not be one.
+
+    A URL ends before a blank, a quotation mark, ``<``, ``>``, an unbalanced or nested
+    parenthesis, and the punctuation of the sentence around it.
+    """
+
+    def link(match: re.Match[str]) -> str:
+        protocol = match["protocol"]
+        start = match[0][: match.start("rest") - match.start()]
+        rest = match["rest"].rstrip(_TRAILING)
+        permitted = {protocol, protocol.lower()} & allowed if protocol else not require_protocol
+        if not permitted or not rest:
+            return html.escape(match[0])
+        shown = url = start + rest
+        href = url if protocol else "http://" + url
+        extra = extra_params(href) if callable(extra_params) else extra_params
+        attributes = f" {extra.strip()}" if extra.strip() else ""
+        if shorten:
+            shown = _shortened(url, len(start) if protocol else 0)
+            if shown != url:
+                attributes += f' title="{html.escape(href)}"'
+        anchor = f'<a href="{html.escape(href)}"{attributes}>{html.escape(shown)}</a>'
+        return anchor + html.escape(match[0][len(url) :])
+
+    allowed = set(permitted_protocols)
+    text = to_unicode(text)
+    pieces = []
+    end = 0
+    for match in _LINK.finditer(text):
+        pieces.append(html.escape(text[end : match.start()]))
+        pieces.append(link(match))
+        end = match.end()
+    pieces.append(html.escape(text[end:]))
+    return "".join(pieces)
+
+
+def _shortened(url: str, start: int) -> str:
+    """Cut a long URL after the first part of its path, and anyway where it is much too long.
+
+    Args:
+        start: where the host begins.
+    """
+    if len(url) <= _SHORT:
+        return url
+    host, slash, path = url[start:].partition("/")
+    first = path.partition("/")[0][:_SHORT_PATH]
+    short = url[:start] + host + slash + re.split(r"[?.]", first)[0]
+    if len(short) > _SHORT * 1.5:
+        short = short[:_SHORT]
+    return url if short == url else short + "..."

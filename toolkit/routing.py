@@ -105,7 +105,12 @@ class PathMatches(Matcher):
         if len(args) != self._group_count:
             raise ValueError(f"{len(args)} arguments for {self._group_count} groups of a pattern")
         values = (arg if isinstance(arg, (str, bytes)) else str(arg) for arg in args)
-        return self._path % tuple(url_escape(to_unicode(value), plus=False) for value in values)
+        return self._path % tuple(_segment(to_unicode(value)) for value in values)
+
+
+def _segment(value: str) -> str:
+    """Quote a value for a path; a slash in it is no separator."""
+    return url_escape(value, plus=False).replace("/", "%2F")
 
 
 class Rule:

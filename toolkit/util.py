@@ -1,9 +1,15 @@
-"""Small things that several floors need: configurable classes, lazy attributes, imports by name."""
+"""Small things that several floors need: configurable classes, gzip, imports by name."""
 
 import builtins
+import datetime
 import importlib
-from collections.abc import Callable
-from typing import Any, Generic, Self, TypeVar, overload
+import inspect
+import re
+import warnings
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from types import CodeType, TracebackType
+from typing import Any, Generic, NoReturn, Self, TypeVar, overload
 
 bytes_type = bytes
 unicode_type = str
@@ -54,6 +60,82 @@ class lazy(Generic[_T]):
         return value
 
 
+class GzipDecompressor:
+    """Decompresses a gzip stream of one or more members as it comes in.
+
+    Feed each chunk to `decompress`, and what is then in `unconsumed_tail` again, until that is
+    empty; call `flush` at the end of the input::
+
+        while chunk:
+            output += decompressor.decompress(chunk, max_length)
+            chunk = decompressor.unconsumed_tail
+
+    RFC 1952 §2.2
+    """
+
+    def __init__(self) -> None:
+        # None between two members, and before the first.
+        self._member: zlib._Decompress | None = None
+        self._tail = b""
+
+    def decompress(self, value: bytes, max_length: int = 0) -> bytes:
+        """Return what can be decompressed, at most `max_length` bytes.
+
+        A call returns bytes or consumes some, so that feeding the tail again comes to an end.
+
+        Args:
+            value: the tail of the last call, or the next chunk if there is none.
+            max_length: positive; 0 sets no limit, which is deprecated because a thousand bytes
+                may become a million.
+        Raises:
+            zlib.error: not gzip.
+            ValueError: `max_length` is negative.
+        """
+        if max_length > 0:
+            return self._step(value, max_length)
+        if max_length < 0:
+            raise ValueError(f"max_length must not be negative: {max_length}")
+        warnings.warn("decompress without max_length is deprecated", DeprecationWarning, 2)
+        output = []
+        while value:
+            output.append(self._step(value, 0))
+            value = self._tail
+        return b"".join(output)
+
+    def _step(self, value: bytes, max_length: int) -> bytes:
+        """Decompress up to the limit or the end of the member."""
+        self._tail = b""
+        if not value:
+            return b""
+        if self._member is None:
+            self._member = zlib.decompressobj(16 + zlib.MAX_WBITS)  # 16: gzip and nothing else
+        output = self._member.decompress(value, max_length)
+        if self._member.eof:
+            self._tail = self._member.unused_data
+            self._member = None
+        else:
+            self._tail = self._member.unconsumed_tail
+        return output
+
+    @property
+    def unconsumed_tail(self) -> bytes:
+        """What the last call left over, to be passed to `decompress` again."""
+        return self._tail
+
+    def flush(self) -> bytes:
+        """Check that the input ended where a member does; return ``b""``.
+
+        Raises:
+            zlib.error: it ended within a member.
+            ValueError: `unconsumed_tail` is not empty.
+        """
+        if self._tail:
+            raise ValueError(f"unconsumed_tail holds {len(self._tail)} bytes to be decompressed")
+        if self._member is not None:
+            raise zlib.error("the gzip stream ends within a member")
+        return b""
+
+
 def import_object(name: str) -> Any:
     """Import ``"package.module.attribute"`` or a module by its dotted name.
 
@@ -72,6 +154,99 @@ def import_object(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError:
         raise ImportError(f"No module named {attribute!r} in {module_name!r}") from None
+
+
+def exec_in(
+    code: str | CodeType, glob: dict[str, Any], loc: Mapping[str, Any] | None = None
+) -> None:
+    """Run code in a namespace; ``from __future__`` imports of the caller do not apply to it."""
+    if isinstance(code, str):
+        code = compile(code, "<string>", "exec", dont_inherit=True)
+    exec(code, glob, loc)
+
+
+def raise_exc_info(
+    exc_info: tuple[type | None, BaseException | None, TracebackType | None],
+) -> NoReturn:
+    """Raise what `sys.exc_info` returned, with its traceback.
+
+    Raises:
+        TypeError: there is no exception in it.
+    """
+    try:
+        if exc_info[1] is None:
+            raise TypeError("raise_exc_info called with no exception")
+        raise exc_info[1].with_traceback(exc_info[2])
+    finally:
+        # The traceback holds this frame, and the frame would hold the traceback.
+        del exc_info
+
+
+def errno_from_exception(e: BaseException) -> int | None:
+    """Return the error number of an exception: its ``errno``, or else its first argument."""
+    number = getattr(e, "errno", None)
+    if number is None and e.args:
+        number = e.args[0]
+    return number if isinstance(number, int) else None
+
+
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    char = match[1]
+    if char.isascii() and char.isalnum():
+        raise ValueError(f"cannot unescape {match[0]!r}: re.escape makes no such thing")
+    return char
+
+
+def re_unescape(s: str) -> str:
+    """Return the text that `re.escape` made into `s`.
+
+    Raises:
+        ValueError: `re.escape` makes no such thing, as ``\\d``.
+    """
+    return _ESCAPED.sub(_unescaped, s)
+
+
+def timedelta_to_seconds(td: datetime.timedelta) -> float:
+    """Return the length of a span in seconds."""
+    return td.total_seconds()
+
+
+class ArgReplacer:
+    """Finds and replaces one argument of a call, be it passed by position or by name.
+
+    Args:
+        func: the function that will be called.
+        name: which of its arguments.
+    Raises:
+        TypeError: the function has no signature that Python can read.
+    """
+
+    def __init__(self, func: Callable[..., Any], name: str) -> None:
+        self.name = name
+        try:
+            self.arg_pos: int | None = inspect.getfullargspec(func).args.index(name)
+        except ValueError:
+            self.arg_pos = None  # by name alone
+
+    def get_old_value(
+        self, args: Sequence[Any], kwargs: dict[str, Any], default: Any = None
+    ) -> Any:
+        """Return the argument as it was passed; the default if it was not."""
+        if self.arg_pos is not None and len(args) > self.arg_pos:
+            return args[self.arg_pos]
+        return kwargs.get(self.name, default)
+
+    def replace(
+        self, new_value: Any, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> tuple[Any, Sequence[Any], dict[str, Any]]:
+        """Return the old value or None, and arguments that have the new value in its place."""
+        old_value = self.get_old_value(args, kwargs)
+        if self.arg_pos is not None and len(args) > self.arg_pos:
+            return old_value, [*args[: self.arg_pos], new_value, *args[self.arg_pos + 1 :]], kwargs
+        return old_value, args, {**kwargs, self.name: new_value}
 
 
 def _initialize(self: "Configurable") -> None:

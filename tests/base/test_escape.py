@@ -1,14 +1,20 @@
 """`escape`: text to HTML, JSON, URLs and bytes, and back."""
 
+import doctest
+import tracemalloc
+import urllib.parse
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from toolkit import escape
 from toolkit.escape import (
     json_decode,
     json_encode,
+    linkify,
     native_str,
     parse_qs_bytes,
     recursive_unicode,
@@ -115,7 +121,7 @@ def test_squeeze_leaves_single_spaces(value: str, expected: str) -> None:
         ("", "", ""),
         ("a b", "a+b", "a%20b"),
         ("a+b", "a%2Bb", "a%2Bb"),
-        ("a/b?c=d&e#f", "a%2Fb%3Fc%3Dd%26e%23f", "a%2Fb%3Fc%3Dd%26e%23f"),
+        ("a/b?c=d&e#f", "a%2Fb%3Fc%3Dd%26e%23f", "a/b%3Fc%3Dd%26e%23f"),
         ("é€", "%C3%A9%E2%82%AC", "%C3%A9%E2%82%AC"),
         (b"\xe9\x00\xff", "%E9%00%FF", "%E9%00%FF"),
         ("-._~", "-._~", "-._~"),
@@ -144,7 +150,7 @@ def test_url_unescape_makes_text_or_bytes() -> None:
 def test_escaped_urls_are_unescaped_to_the_same(value: str, plus: bool) -> None:
     escaped = url_escape(value, plus=plus)
     assert escaped.isascii()
-    assert not set(escaped) & set(' /?#&="<>')
+    assert not set(escaped) & set(' ?#&="<>')
     assert url_unescape(escaped, plus=plus) == value
 
 
@@ -180,7 +186,7 @@ def test_parse_qs_bytes_keeps_blank_values_when_told() -> None:
 
 
 def test_parse_qs_bytes_refuses_what_it_is_told_to() -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="no '=': b'b'"):
         parse_qs_bytes("a=1&b", strict_parsing=True)
     assert len(parse_qs_bytes("a=1&b=2", max_num_fields=2)) == 2
     with pytest.raises(ValueError):
@@ -219,3 +225,178 @@ def test_recursive_unicode_makes_text_of_bytes_at_every_depth() -> None:
     value = {b"a": [b"b", (b"c", {b"d": b"\xc3\xa9"})], "e": 1, None: [None]}
     assert recursive_unicode(value) == {"a": ["b", ("c", {"d": "é"})], "e": 1, None: [None]}
     assert value[b"a"][0] == b"b"  # type: ignore[index]  # the argument is left alone
+
+
+QUERY = st.lists(
+    st.sampled_from(
+        ["%", "=", "&", "+", "a", "2", "5", "d", "%41", "%3d", "%e9", "\xff", "\n", ";"]
+    )
+).map("".join)
+
+
+@settings(derandomize=True, deadline=None)
+@given(QUERY, st.booleans(), st.booleans())
+def test_parse_qs_bytes_finds_what_the_standard_library_finds(
+    query: str, blank: bool, strict: bool
+) -> None:
+    def parsed(function: Callable[..., Any]) -> Any:
+        try:
+            return function()
+        except ValueError:
+            return "refused"
+
+    def standard() -> dict[str, list[bytes]]:
+        found = urllib.parse.parse_qs(query, blank, strict, encoding="latin-1")
+        return {name: [value.encode("latin-1") for value in found[name]] for name in found}
+
+    assert parsed(lambda: parse_qs_bytes(query, blank, strict)) == parsed(standard)
+
+
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(QUERY.filter(bool), st.integers(0, 5))
+def test_large_values_are_unescaped_as_small_ones(piece: str, shift: int) -> None:
+    """They are cut into blocks, and never within an escape."""
+    raw = (b"x" * shift + piece.encode("latin-1") * 40_000)[:40_000]
+    assert url_unescape(raw, encoding=None, plus=False) == urllib.parse.unquote_to_bytes(raw)
+
+
+# -- links -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("no link: http:, www, a.b", "no link: http:, www, a.b"),
+        ("<b> & http://", "&lt;b&gt; &amp; http://"),
+        ("hello http://a.com/!", 'hello <a href="http://a.com/">http://a.com/</a>!'),
+        (b"\xc3\xa9 www.a.com.", 'é <a href="http://www.a.com">www.a.com</a>.'),
+        ("http://a/?b=1&c=2", '<a href="http://a/?b=1&amp;c=2">http://a/?b=1&amp;c=2</a>'),
+        ("<http://a/b>", '&lt;<a href="http://a/b">http://a/b</a>&gt;'),
+        ("(see http://a/b_(c))", '(see <a href="http://a/b_(c)">http://a/b_(c)</a>)'),
+        ("http://a/b((c))", '<a href="http://a/b">http://a/b</a>((c))'),
+        ("http://a/b(c", '<a href="http://a/b">http://a/b</a>(c'),
+        ("'http://a/' \"http://b\"", "&#x27;%s&#x27; &quot;%s&quot;"),
+        ("http://é.ws/樹", '<a href="http://é.ws/樹">http://é.ws/樹</a>'),
+        ("HTTPS://a", '<a href="HTTPS://a">HTTPS://a</a>'),
+        ("http:/a/b", '<a href="http:/a/b">http:/a/b</a>'),
+        ("xwww.a.com xhttp://a", "xwww.a.com xhttp://a"),
+        ("javascript://a/%0aalert(1) file:///a", "javascript://a/%0aalert(1) file:///a"),
+        ("http://a.....,;:!?", '<a href="http://a">http://a</a>.....,;:!?'),
+        ("http://a/ http://a/", "%s %s"),
+    ],
+)
+def test_linkify_makes_links_and_escapes_the_rest(text: str | bytes, expected: str) -> None:
+    links = {"'": ("http://a/", "http://b"), "h": ("http://a/", "http://a/")}
+    if "%s" in expected:
+        urls = links[str(text)[0]]
+        expected %= tuple(f'<a href="{url}">{url}</a>' for url in urls)
+    assert linkify(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("www.a.com", {"require_protocol": True}, "www.a.com"),
+        (
+            "rdar:/1 http://a",
+            {"permitted_protocols": ["rdar"]},
+            '<a href="rdar:/1">rdar:/1</a> http://a',
+        ),
+        (
+            "www.a.com",
+            {"extra_params": ' rel="nofollow" '},
+            '<a href="http://www.a.com" rel="nofollow">www.a.com</a>',
+        ),
+        (
+            "www.a.com http://b",
+            {"extra_params": lambda url: 'class="in"' if url == "http://www.a.com" else ""},
+            '<a href="http://www.a.com" class="in">www.a.com</a> <a href="http://b">http://b</a>',
+        ),
+    ],
+)
+def test_linkify_does_as_it_is_told(text: str, options: dict[str, Any], expected: str) -> None:
+    assert linkify(text, **options) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://short.example.com/a/b/c", "http://short.example.com/a/b/c"),
+        ("http://reallylong.com/link/that/goes/on", "http://reallylong.com/link..."),
+        ("http://reallylong.com/index.html?a=123456", "http://reallylong.com/index..."),
+        ("http://reallylong.com/abcdefghijkl/mn", "http://reallylong.com/abcdefgh..."),
+        ("www.reallylongdomain.com/link/that/goes/on", "www.reallylongdomain.com/link..."),
+        ("http://" + "d" * 50 + ".com/", "http://" + "d" * 23 + "..."),
+    ],
+)
+def test_linkify_shows_long_urls_in_short(url: str, shown: str) -> None:
+    href = url if url.startswith("http") else "http://" + url
+    title = f' title="{href}"' if shown != url else ""
+    assert linkify(url, shorten=True) == f'<a href="{href}"{title}>{shown}</a>'
+
+
+@settings(derandomize=True, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["http://", "www.", "a", "<", '"', "'", "&", "(", ")", " ", ".", "é", ":"])
+    ).map("".join)
+)
+def test_linkified_text_reads_as_before_and_cannot_break_out(text: str) -> None:
+    """Without the tags that it made, and unescaped, it is the text."""
+    plain = ""
+    for piece in linkify(text).split("<"):
+        tag, closing, rest = piece.rpartition(">")
+        assert tag in ("", "/a") or (tag.startswith('a href="') and tag.count('"') == 2)
+        plain += rest if closing else piece
+    assert xhtml_unescape(plain) == text
+
+
+def test_the_examples_of_the_module_are_true() -> None:
+    assert doctest.testmod(escape) == (0, 1)
+
+
+#: What made patterns of old try each way to cut a text, and what makes each function work hard.
+HOSTILE = [
+    "http://a" + "(" * 50_000,
+    "http://a(" * 20_000,
+    "http://a" + "." * 100_000,
+    "http://a" + "()" * 50_000 + "(",
+    "a" * 100_000 + ":",
+    "www." * 25_000,
+    "http://a/&" * 20_000,
+    "&" * 100_000,
+    "&#" * 50_000,
+    "&a" * 50_000 + ";",
+    " \x00" * 50_000 + "a",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:12])
+@pytest.mark.parametrize("function", [linkify, squeeze, xhtml_unescape, xhtml_escape])
+def test_no_text_takes_more_than_its_share_of_time(
+    function: Callable[[str], str], text: str
+) -> None:
+    """In a time that grows with the square these would take minutes."""
+    assert isinstance(function(text), str)
+
+
+@pytest.mark.parametrize(
+    ("function", "data", "most"),
+    [
+        (linkify, "www.a " * 10_000, 30),
+        (xhtml_unescape, "&a;" * 20_000, 30),
+        (url_escape, "é<" * 30_000, 30),
+        (parse_qs_bytes, b"a=" + b"%41" * 100_000, 12),
+        (parse_qs_bytes, b"a=" + b"%" * 300_000, 12),
+    ],
+)
+def test_memory_stays_in_proportion(function: Callable[[Any], Any], data: Any, most: int) -> None:
+    """So many bytes at once for each of the argument."""
+    tracemalloc.start()
+    try:
+        function(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= most * len(data)

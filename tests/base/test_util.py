@@ -3,15 +3,36 @@
 import asyncio
 import builtins
 import collections
+import datetime
+import errno
+import gzip
 import importlib
 import os.path
+import random
+import re
+import sys
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from toolkit import util
-from toolkit.util import Configurable, ObjectDict, import_object, lazy
+from toolkit.util import (
+    ArgReplacer,
+    Configurable,
+    GzipDecompressor,
+    ObjectDict,
+    errno_from_exception,
+    exec_in,
+    import_object,
+    lazy,
+    raise_exc_info,
+    re_unescape,
+    timedelta_to_seconds,
+)
 
 # -- ObjectDict --------------------------------------------------------------------------
 
@@ -240,3 +261,185 @@ def test_an_interface_has_to_name_itself_and_its_default() -> None:
         Configurable()
     with pytest.raises(NotImplementedError):
         Configurable.configurable_default()
+
+
+# -- GzipDecompressor --------------------------------------------------------------------
+
+
+def fed(data: bytes, size: int, max_length: int) -> bytes:
+    """Decompress data that comes in chunks, as the docstring says."""
+    decompressor = GzipDecompressor()
+    output = b""
+    for start in range(0, len(data), size):
+        chunk = data[start : start + size]
+        while chunk:
+            piece = decompressor.decompress(chunk, max_length)
+            assert len(piece) <= max_length
+            assert piece or len(decompressor.unconsumed_tail) < len(chunk)
+            output += piece
+            chunk = decompressor.unconsumed_tail
+    assert decompressor.flush() == b""
+    return output
+
+
+MEMBERS = [random.Random(1).randbytes(500), b"", b"a" * 3000, b"b"]
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 10_000])
+@pytest.mark.parametrize("max_length", [1, 100, 500, 10_000])
+def test_gzip_is_decompressed_member_by_member_within_the_limit(size: int, max_length: int) -> None:
+    """RFC 1952 §2.2: members stand one after another."""
+    assert fed(b"".join(map(gzip.compress, MEMBERS)), size, max_length) == b"".join(MEMBERS)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.binary(), st.integers(1, 100))
+def test_what_is_no_gzip_is_a_zlib_error_and_nothing_else(data: bytes, max_length: int) -> None:
+    try:
+        assert fed(data, 10, max_length) == b"" == data
+    except zlib.error:
+        pass
+
+
+@pytest.mark.parametrize("after", [b"\0", b"\r\n", b"x" * 100, b"\x1f", b"\x1f\x8b"])
+@pytest.mark.parametrize("size", [1, 1000])
+def test_nothing_but_a_member_may_follow_a_member(after: bytes, size: int) -> None:
+    with pytest.raises(zlib.error):
+        fed(gzip.compress(b"hello") + after, size, 100)
+
+
+@pytest.mark.parametrize("data", [zlib.compress(b"hello"), b"<html>", b"\x1f\x8b\0\0"])
+def test_a_stream_of_another_kind_is_refused(data: bytes) -> None:
+    with pytest.raises(zlib.error):
+        fed(data, 1, 100)
+
+
+@pytest.mark.parametrize("missing", [1, 8, 12])
+def test_a_stream_that_ends_within_a_member_is_an_error(missing: int) -> None:
+    with pytest.raises(zlib.error, match=r"ends within a member|Error -"):
+        fed(gzip.compress(b"hello")[:-missing], 3, 100)
+
+
+def test_an_empty_stream_is_a_stream_of_no_members() -> None:
+    decompressor = GzipDecompressor()
+    assert decompressor.decompress(b"", 10) == b""
+    assert decompressor.flush() == b""
+
+
+def test_flush_does_not_decompress_what_is_left() -> None:
+    decompressor = GzipDecompressor()
+    assert decompressor.decompress(gzip.compress(bytes(1_000_000)), 10) == bytes(10)
+    with pytest.raises(ValueError, match=r"unconsumed_tail holds \d+ bytes"):
+        decompressor.flush()
+
+
+def test_no_limit_is_deprecated_and_a_negative_one_refused() -> None:
+    decompressor = GzipDecompressor()
+    with pytest.warns(DeprecationWarning, match="max_length"):
+        assert decompressor.decompress(gzip.compress(b"a") + gzip.compress(b"b")) == b"ab"
+    assert decompressor.unconsumed_tail == b""
+    with pytest.raises(ValueError, match="-1"):
+        decompressor.decompress(b"", -1)
+
+
+# -- code and exceptions -----------------------------------------------------------------
+
+
+def test_exec_in_runs_text_or_code_in_a_namespace() -> None:
+    names: dict[str, Any] = {"a": 1}
+    exec_in("b = a + 1", names)
+    assert names["b"] == 2
+    local: dict[str, Any] = {}
+    exec_in(compile("c = b", "<test>", "exec"), names, local)
+    assert local == {"c": 2}
+    with pytest.raises(SyntaxError):
+        exec_in("a b", names)
+
+
+def test_exec_in_takes_no_future_imports_of_its_caller() -> None:
+    names: dict[str, Any] = {"exec_in": exec_in, "inner": "def f(x: int): pass"}
+    exec_in("from __future__ import annotations\nexec_in(inner, globals())", names)
+    assert names["f"].__annotations__ == {"x": int}
+
+
+def test_raise_exc_info_raises_the_same_exception_with_its_traceback() -> None:
+    error = KeyError("a", "b")
+    try:
+        raise error
+    except KeyError:
+        info = sys.exc_info()
+    with pytest.raises(KeyError) as caught:
+        raise_exc_info(info)
+    assert caught.value is error
+    assert info[2] in [entry._rawentry for entry in caught.traceback]
+    with pytest.raises(TypeError, match="no exception"):
+        raise_exc_info((None, None, None))
+
+
+class WithNumber(Exception):
+    """Has an attribute of its own."""
+
+    errno = 7
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.EPIPE, "broken"), errno.EPIPE),
+        (WithNumber(1), 7),
+        (ValueError(3, "x"), 3),
+        (ValueError("x"), None),
+        (ValueError(), None),
+        (OSError(), None),
+    ],
+)
+def test_errno_from_exception(error: BaseException, expected: int | None) -> None:
+    assert errno_from_exception(error) == expected
+
+
+@pytest.mark.parametrize("text", ["", "/favicon.ico", "!$@#%; \n", "é\\", "a_b-c"])
+def test_re_unescape_undoes_re_escape(text: str) -> None:
+    assert re_unescape(re.escape(text)) == text
+
+
+@pytest.mark.parametrize("pattern", [r"\d", r"a\b", r"\Z", r"\0", r"\\\w"])
+def test_re_unescape_refuses_what_re_escape_does_not_make(pattern: str) -> None:
+    with pytest.raises(ValueError, match="cannot unescape"):
+        re_unescape(pattern)
+
+
+def test_timedelta_to_seconds() -> None:
+    assert timedelta_to_seconds(datetime.timedelta(hours=1, milliseconds=1)) == 3600.001
+
+
+# -- ArgReplacer -------------------------------------------------------------------------
+
+
+def called(x: int, y: int, callback: Any = None, *, z: int = 0) -> None:
+    """A function to be called."""
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs", "old", "new_args", "new_kwargs"),
+    [
+        ("callback", (1, 2), {}, None, [1, 2], {"callback": "new"}),
+        ("callback", (1, 2, "old"), {"z": 3}, "old", [1, 2, "new"], {"z": 3}),
+        ("callback", (1,), {"y": 2, "callback": "old"}, "old", [1], {"y": 2, "callback": "new"}),
+        ("z", (1, 2, 3), {"z": 4}, 4, [1, 2, 3], {"z": "new"}),
+        ("unknown", (1, 2, 3), {}, None, [1, 2, 3], {"unknown": "new"}),
+        ("x", (1, 2), {}, 1, ["new", 2], {}),
+    ],
+)
+def test_an_argument_is_replaced_where_it_was_passed(
+    name: str, args: Any, kwargs: Any, old: Any, new_args: Any, new_kwargs: Any
+) -> None:
+    replacer = ArgReplacer(called, name)
+    assert replacer.get_old_value(args, kwargs) == old
+    found, changed_args, changed_kwargs = replacer.replace("new", args, kwargs)
+    assert (found, list(changed_args), changed_kwargs) == (old, new_args, new_kwargs)
+
+
+def test_a_missing_argument_has_the_default() -> None:
+    assert ArgReplacer(called, "y").get_old_value((1,), {}, "default") == "default"
+    assert ArgReplacer(called, "y").arg_pos == 1
+    assert ArgReplacer(called, "z").arg_pos is None
