@@ -1,46 +1,16 @@
-"""Futures, and coroutines that run in place until they first have to wait."""
+"""Coroutines that run in place until they first have to wait."""
 
 import asyncio
 import collections.abc
 import contextvars
 from collections.abc import Callable, Coroutine
-from concurrent import futures
-from typing import Any, TypeVar
+from typing import Any
 
 from toolkit.log import app_log
-
-_T = TypeVar("_T")
 
 # What asyncio gives to those who drive tasks themselves ("Extending asyncio" in its manual).
 _enter_task = asyncio._enter_task
 _leave_task = asyncio._leave_task
-
-Future = asyncio.Future
-
-FUTURES = (futures.Future, Future)
-
-
-def is_future(x: Any) -> bool:
-    """Say whether `x` is a Future, of asyncio or of `concurrent.futures`."""
-    return isinstance(x, FUTURES)
-
-
-def future_set_result_unless_cancelled(
-    future: "futures.Future[_T] | Future[_T]", value: _T
-) -> None:
-    """Set the result, unless the future was cancelled meanwhile."""
-    if not future.cancelled():
-        future.set_result(value)
-
-
-def future_set_exception_unless_cancelled(
-    future: "futures.Future[_T] | Future[_T]", exc: BaseException
-) -> None:
-    """Set the exception; that of a cancelled future is logged, since nobody else will see it."""
-    if future.cancelled():
-        app_log.error("Exception after Future was cancelled", exc_info=exc)
-    else:
-        future.set_exception(exc)
 
 
 class InPlaceRunner:
