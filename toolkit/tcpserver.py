@@ -3,13 +3,20 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Coroutine, Iterable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from functools import partial
+from typing import Any, Self, TypeVar
 
-from toolkit.ioloop import IOLoop
-from toolkit.iostream import IOStream, StreamClosedError
-from toolkit.log import app_log
-from toolkit.netutil import DEFAULT_BACKLOG, bind_sockets
+from toolkit import process
+from toolkit.concurrent import convert_yielded, create_resumed_task
+from toolkit.iostream import IOStream, ProxyProtocol, SSLIOStream, StreamClosedError, trusted_by
+from toolkit.log import app_log, gen_log
+from toolkit.netutil import (
+    DEFAULT_BACKLOG,
+    add_accept_handler,
+    bind_sockets,
+    ssl_options_to_context,
+)
 
 _T = TypeVar("_T")
 
@@ -21,32 +28,56 @@ class TCPServer:
 
         class EchoServer(TCPServer):
             async def handle_stream(self, stream, address):
-                while True:
-                    await stream.write(await stream.read_until(b"\\n", max_bytes=1000))
+                async for line in stream:
+                    await stream.write(line)
 
         async def main():
-            EchoServer().listen(8888, "127.0.0.1")
-            await asyncio.Event().wait()
+            async with EchoServer() as server:
+                server.listen(8888, "127.0.0.1")
+                print("listening on", server.addresses)
+                await asyncio.Event().wait()
+
+        toolkit.run(main)
 
     Args:
-        ssl_options: a context, to speak TLS.
+        ssl_options: to speak TLS: a context, or a dict as of
+            `netutil.ssl_options_to_context`.
         max_buffer_size: of each stream.
         read_chunk_size: of each stream.
+        proxy_protocol: peers whose connections begin with a header of the PROXY protocol,
+            version 1 or 2, that says who the client is: IP addresses, networks such as
+            ``"10.0.0.0/8"``, or ``"unix"`` for Unix sockets. One of them that sends none is
+            closed; others are served as they are.
+
+    Attributes:
+        shutdown_timeout: seconds that connections get to end by themselves when the server
+            is left as an async context manager.
     """
+
+    shutdown_timeout = 5.0
 
     def __init__(
         self,
-        ssl_options: ssl.SSLContext | None = None,
+        ssl_options: Mapping[str, Any] | ssl.SSLContext | None = None,
         max_buffer_size: int | None = None,
         read_chunk_size: int | None = None,
+        *,
+        proxy_protocol: Iterable[str] = (),
     ) -> None:
-        if ssl_options is not None and not isinstance(ssl_options, ssl.SSLContext):
-            raise TypeError(f"ssl_options {type(ssl_options)!r}; an ssl.SSLContext is allowed")
         self.ssl_options = ssl_options
         self.max_buffer_size = max_buffer_size
         self.read_chunk_size = read_chunk_size
-        self._servers: list[tuple[socket.socket, asyncio.AbstractServer]] = []
+        self._context = (
+            None if ssl_options is None else ssl_options_to_context(ssl_options, server_side=True)
+        )
+        self._proxies = trusted_by(proxy_protocol)
+        self._pending: list[socket.socket] = []  # bound, and accepting only after `start`
+        self._listening: list[tuple[socket.socket, Callable[[], None]]] = []
+        self._accepting: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Future[Any]] = set()
+        self._stopped = False
+
+    # -- listening -----------------------------------------------------------------------
 
     def listen(
         self,
@@ -58,91 +89,194 @@ class TCPServer:
         reuse_port: bool = False,
     ) -> None:
         """Accept connections on a port; arguments as `netutil.bind_sockets`."""
-        self.add_sockets(bind_sockets(port, address, family, backlog, flags, reuse_port), backlog)
+        self.add_sockets(bind_sockets(port, address, family, backlog, flags, reuse_port))
 
-    def add_sockets(self, sockets: Iterable[socket.socket], backlog: int = DEFAULT_BACKLOG) -> None:
+    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept connections on listening sockets, which belong to the server from now on."""
-        loop = IOLoop.current().asyncio_loop
+        # The servers of the loops would do this, but where descriptors run out asyncio's logs
+        # an error for each connection that it might accept, and uvloop's closes those that wait.
         for sock in sockets:
-            unix = sock.family == getattr(socket, "AF_UNIX", None)
-            create = loop.create_unix_server if unix else loop.create_server
-            server: asyncio.AbstractServer = _complete(
-                create(self._make_stream, sock=sock, backlog=backlog, ssl=self.ssl_options)
-            )
-            self._servers.append((sock, server))
+            sock.setblocking(False)
+            self._listening.append((sock, add_accept_handler(sock, self._accept)))
 
     def add_socket(self, socket: socket.socket) -> None:
         """Accept connections on one listening socket."""
         self.add_sockets([socket])
 
+    def bind(
+        self,
+        port: int,
+        address: str | None = None,
+        family: socket.AddressFamily = socket.AF_UNSPEC,
+        backlog: int = DEFAULT_BACKLOG,
+        flags: int | None = None,
+        reuse_port: bool = False,
+    ) -> None:
+        """Bind a port, to accept connections after `start`; arguments as `listen`.
+
+        With one process `listen` does both.
+        """
+        sockets = bind_sockets(port, address, family, backlog, flags, reuse_port)
+        if self._stopped or self._listening:
+            self.add_sockets(sockets)
+        else:
+            self._pending.extend(sockets)
+
+    def start(self, num_processes: int | None = 1, max_restarts: int | None = None) -> None:
+        """Accept connections on what was bound, in one process or several.
+
+        Args:
+            num_processes: 1 serves in this process; more fork as many, None or 0 one for each
+                processor, as `process.fork_processes` does. No loop may run or exist then.
+            max_restarts: how many processes that failed are replaced.
+        Raises:
+            RuntimeError: nothing was bound, or the server was started before.
+        """
+        if not self._pending:
+            raise RuntimeError("nothing to start: bind() comes first, and start() only once")
+        pending, self._pending = self._pending, []
+        if num_processes != 1:
+            process.fork_processes(num_processes, max_restarts)
+        self.add_sockets(pending)
+
     @property
     def sockets(self) -> list[socket.socket]:
         """The listening sockets."""
-        return [sock for sock, _ in self._servers]
+        return [sock for sock, _ in self._listening]
 
     @property
     def addresses(self) -> list[Any]:
         """The addresses that the server listens on, as `socket.getsockname` gives them."""
         return [sock.getsockname() for sock in self.sockets]
 
+    # -- the end -------------------------------------------------------------------------
+
     def stop(self) -> None:
         """Accept no more connections; those that are open go on."""
-        servers, self._servers = self._servers, []
-        for sock, server in servers:
-            server.close()
+        self._stopped = True
+        listening, self._listening = self._listening, []
+        for sock, stop_accepting in listening:
+            stop_accepting()
             sock.close()
+        pending, self._pending = self._pending, []
+        for sock in pending:
+            sock.close()
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        """Accept no more connections, and wait until the tasks of the open ones have ended.
+
+        Args:
+            timeout: seconds after which the rest is cancelled, and its connections closed;
+                None uses `shutdown_timeout`.
+        """
+        self.stop()
+        try:
+            async with asyncio.timeout(self.shutdown_timeout if timeout is None else timeout):
+                await self._tasks_end()
+        except TimeoutError:
+            self._cancel_tasks()
+            await self._tasks_end()
+        except asyncio.CancelledError:
+            self._cancel_tasks()
+            raise
+
+    async def _tasks_end(self) -> None:
+        """Wait until no task is left, those included that begin meanwhile."""
+        while tasks := self._other_tasks():
+            await asyncio.wait(tasks)
+
+    def _cancel_tasks(self) -> None:
+        for task in self._other_tasks():
+            task.cancel()
+
+    def _other_tasks(self) -> "set[asyncio.Future[Any]]":
+        """Return the tasks but the one that asks, which would wait for itself."""
+        return (self._tasks | self._accepting) - {asyncio.current_task()}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Do as `shutdown`."""
+        await self.shutdown()
+
+    # -- connections ---------------------------------------------------------------------
 
     def handle_stream(self, stream: IOStream, address: Any) -> Awaitable[None] | None:
         """Serve one connection; what a coroutine raises closes the connection and is logged.
 
         Args:
-            address: the peer's, as `socket.getpeername` gives it.
+            stream: over TLS the handshake is still to be done, and reads and writes wait for
+                it. ``stream.proxy_header`` has what a trusted proxy said.
+            address: the peer's, as `socket.getpeername` gives it, or as a proxy said.
         """
         raise NotImplementedError
 
-    def _make_stream(self) -> IOStream:
-        return IOStream.incoming(self._on_connected, self.max_buffer_size, self.read_chunk_size)
+    def create_task(self, coroutine: Coroutine[Any, Any, _T]) -> "asyncio.Task[_T]":
+        """Run a coroutine in a task that `shutdown` awaits or cancels, as those of connections."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._keep(task)
+        return task
+
+    def _keep(self, task: "asyncio.Future[Any]") -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _accept(self, connection: socket.socket, _address: Any) -> None:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._attach(loop, connection))
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+
+    async def _attach(self, loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
+        try:
+            await loop.connect_accepted_socket(self._make_protocol, connection)
+        except OSError as error:
+            # The peer is gone already.
+            gen_log.debug("Lost a connection while accepting it: %s", error)
+            connection.close()
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        if self._proxies is None:
+            return self._make_stream_protocol(self._on_connected)
+        return ProxyProtocol(self._proxies, self._make_stream_protocol, self._on_connected)
+
+    def _make_stream_protocol(self, connected: Callable[[Any], None]) -> asyncio.Protocol:
+        sizes = self.max_buffer_size, self.read_chunk_size
+        if self._context is None:
+            return IOStream.incoming(connected, *sizes)
+        return SSLIOStream.incoming_tls(connected, self._context, *sizes)
 
     def _on_connected(self, stream: IOStream) -> None:
-        assert stream.transport is not None
-        if not self._servers:
+        if not self._listening:
             # It was accepted in the moment when the server was stopped.
             stream.close()
             return
-        address = stream.transport.get_extra_info("peername")
         try:
-            result = self.handle_stream(stream, address)
+            result = self.handle_stream(stream, stream.peer_address)
         except Exception:
             app_log.error("Error in connection callback", exc_info=True)
             stream.close()
             return
         if result is not None:
-            task = asyncio.ensure_future(_serve(stream, result))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task = _task(result)
+            self._keep(task)
+            task.add_done_callback(partial(_served, stream))
 
 
-async def _serve(stream: IOStream, result: Awaitable[None]) -> None:
-    """Await a handler of a connection; when it fails, its connection alone is closed."""
-    try:
-        await result
-    except StreamClosedError:
-        pass
-    except Exception:
-        app_log.error("Error in connection callback", exc_info=True)
+def _task(result: Awaitable[None]) -> "asyncio.Future[None]":
+    """Return the future of what `handle_stream` returned."""
+    if isinstance(result, Coroutine):
+        return create_resumed_task(asyncio.get_running_loop(), result)
+    return convert_yielded(result)
+
+
+def _served(stream: IOStream, task: "asyncio.Future[None]") -> None:
+    """Take note of the end of a handler; when it failed, its connection is closed."""
+    if task.cancelled():
         stream.close()
-
-
-def _complete(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """Run a coroutine that has nothing to wait for.
-
-    The loops make `create_server` a coroutine, but given a socket it only yields the turn
-    once, or never. So `listen` can be called, and can fail, before the loop runs.
-    """
-    try:
-        while coroutine.send(None) is None:
-            pass
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    coroutine.close()
-    raise RuntimeError("the loop cannot start a server without waiting")
+    elif (error := task.exception()) is not None:
+        if not isinstance(error, StreamClosedError):
+            app_log.error("Error in connection callback", exc_info=error)
+        # The stream that was closed may be another one, such as a proxy's to its server.
+        stream.close()

@@ -989,7 +989,9 @@ async def test_https_is_served(serve: Serve) -> None:
     await client.expect_end()
 
 
-async def test_a_client_without_tls_does_not_harm_a_tls_server(serve: Serve) -> None:
+async def test_a_client_without_tls_does_not_harm_a_tls_server(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
@@ -999,6 +1001,7 @@ async def test_a_client_without_tls_does_not_harm_a_tls_server(serve: Serve) -> 
     plain = await site.client()
     await plain.send(get())
     assert b"HTTP" not in await plain.read_to_end()
+    expect_log(caplog, "toolkit.general", "SSL Error")
     client = await TLSClient.connect_tls(site.address, trust, "localhost")
     site.own(client)
     assert (await client.get()).text == "hello"

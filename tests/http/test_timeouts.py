@@ -12,7 +12,7 @@ from tests.http.client import Client, Serve, Site, get, post, turns
 from tests.loops import expect_log
 from toolkit.http1connection import ServerOptions
 from toolkit.httpserver import HTTPServer
-from toolkit.iostream import StreamClosedError, tcp
+from toolkit.iostream import StreamClosedError, base
 from toolkit.web import Application, RequestHandler, stream_request_body
 
 MEBIBYTE = 1024 * 1024
@@ -315,7 +315,7 @@ async def test_a_slow_but_steady_reader_gets_all(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, fields: str, streamed: bool
 ) -> None:
     """The time counts from the last byte that the client took, in a last answer too."""
-    monkeypatch.setattr(tcp, "CLOSE_TIMEOUT", 0.5)
+    monkeypatch.setattr(base, "CLOSE_TIMEOUT", 0.5)
     size = 48 * MEBIBYTE
 
     class Large(RequestHandler):

@@ -27,7 +27,7 @@ from toolkit.iostream import (
     StreamBufferFullError,
     StreamClosedError,
     UnsatisfiableReadError,
-    tcp,
+    base,
 )
 from toolkit.netutil import bind_unix_socket
 
@@ -1057,13 +1057,14 @@ async def test_abort_of_a_stream_that_is_gone_does_nothing(pairs: Pairs) -> None
 async def test_a_peer_that_takes_nothing_cannot_keep_a_closed_stream(
     pairs: Pairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tcp, "CLOSE_TIMEOUT", 0.01)
+    monkeypatch.setattr(base, "CLOSE_TIMEOUT", 0.01)
     stream, peer = pairs(small=True)
     await begin(stream, peer)
     written = stream.write(b"x" * TOO_MUCH)
     stream.close()
     with pytest.raises(StreamClosedError):
         await written
+    await stream.wait_closed()
     # What the kernel had taken still comes, and nothing after it.
     assert 0 < len(await peer.receive_all()) < TOO_MUCH // 2
 

@@ -1,13 +1,19 @@
-"""Streams of bytes: `IOStream` over a socket, read by size, by line or pushed to a consumer."""
+"""Streams of bytes over sockets, TLS and pipes: read by size, by line or pushed to a consumer."""
 
 from toolkit.iostream.base import BaseIOStream
 from toolkit.iostream.errors import StreamBufferFullError, StreamClosedError, UnsatisfiableReadError
-from toolkit.iostream.tcp import IOStream
+from toolkit.iostream.pipe import PipeIOStream
+from toolkit.iostream.proxied import ProxyProtocol, trusted_by
+from toolkit.iostream.tcp import IOStream, SSLIOStream
 
 __all__ = [
     "BaseIOStream",
     "IOStream",
+    "PipeIOStream",
+    "ProxyProtocol",
+    "SSLIOStream",
     "StreamBufferFullError",
     "StreamClosedError",
     "UnsatisfiableReadError",
+    "trusted_by",
 ]

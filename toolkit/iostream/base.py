@@ -1,18 +1,24 @@
 """`BaseIOStream`: reading and writing as every kind of stream has it."""
 
+import asyncio
 import re
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, Self, cast
 
 from toolkit.concurrent import Future
 from toolkit.ioloop import IOLoop
+from toolkit.iostream.descriptor import DescriptorTransport
 from toolkit.iostream.errors import StreamBufferFullError, StreamClosedError, UnsatisfiableReadError
+from toolkit.iostream.filling import Filler
 from toolkit.iostream.reads import (
     PendingRead,
     ReadBytes,
+    ReadFuture,
     ReadInto,
+    ReadLine,
     ReadRegex,
     ReadUntil,
     ReadUntilClose,
@@ -22,16 +28,29 @@ from toolkit.log import app_log, gen_log
 #: As Tornado's: 100 MiB may wait to be read.
 DEFAULT_MAX_BUFFER_SIZE = 100 * 1024 * 1024
 DEFAULT_READ_CHUNK_SIZE = 64 * 1024
+#: Bytes from which on it pays to have the kernel write into the buffer of `read_into`.
+IN_PLACE_MIN = 16 * 1024
+#: Seconds in which the peer of a closed stream has to take more of what was written before.
+CLOSE_TIMEOUT = 30.0
+#: How some systems report a peer that has just closed.
+RESETS = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 _ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 
-class BaseIOStream:
+class BaseIOStream(asyncio.Protocol):
     """A non-blocking stream of bytes, read by one reader at a time.
 
-    A subclass moves the bytes: it calls `_received`, `_received_eof`, `_write_blocked`,
-    `_write_ready` and `_gone`, and gives `_start`, `_send`, `_pause`, `_resume`, `_unsent`
-    and `_shut`.
+    A subclass of a program gives `fileno`, `close_fd`, `read_from_fd` and `write_to_fd`, and
+    the stream calls them when the descriptor is ready. Those of the toolkit mostly have a
+    transport of the loop move the bytes; the stream is its protocol, and the methods of
+    `asyncio.Protocol` are for the loop alone.
+
+    Example::
+
+        async with IOStream(connected_socket) as stream:
+            async for line in stream:
+                await stream.write(line)
 
     Args:
         max_buffer_size: most bytes that may wait to be read; one more closes the stream
@@ -42,6 +61,40 @@ class BaseIOStream:
     Attributes:
         error: what closed the stream; None for an orderly end.
     """
+
+    # With more than 30 attributes each instance would have a dict of its own, of 1.6 KB.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_blocked",
+        "_close_callback",
+        "_close_timer",
+        "_close_waiters",
+        "_closed",
+        "_consumer",
+        "_data",
+        "_drain_waiters",
+        "_early",
+        "_eof",
+        "_full",
+        "_held",
+        "_loop",
+        "_lost",
+        "_on_demand",
+        "_position",
+        "_prompt",
+        "_read",
+        "_read_future",
+        "_reads",
+        "_sent",
+        "_stopped",
+        "_transport",
+        "error",
+        "io_loop",
+        "max_buffer_size",
+        "max_write_buffer_size",
+        "read_chunk_size",
+    )
 
     def __init__(
         self,
@@ -57,43 +110,60 @@ class BaseIOStream:
         self.max_write_buffer_size = max_write_buffer_size
         self.error: BaseException | None = None
         self._loop = self.io_loop.asyncio_loop
-        self._data = bytearray()  # received and not read
+        self._transport: asyncio.Transport | None = None
+        # What was received and not read: a chunk as it came, a bytearray once chunks had to
+        # be put together. Copying each chunk into one buffer cost half of a proxy's work.
+        self._data: bytes | bytearray = b""
+        self._position = 0  # of the first unread byte
         self._read: PendingRead | None = None
-        self._read_future: Future[Any] | None = None
+        self._read_future: ReadFuture[Any] | None = None
+        self._reads = 0  # satisfied so far
         self._consumer: Callable[[bytes], None] | None = None
         self._held = False  # by pause_reading
         self._full = False  # more waits than anybody has asked for
-        self._stopped = False  # what follows from these, as the subclass was told
+        self._stopped = False  # what follows from these, as the transport was told
+        self._on_demand = False  # whether bytes are taken in only while somebody reads
         self._eof = False
         self._closed = False
+        self._lost = False  # nothing moves bytes any more
         self._close_callback: Callable[[], None] | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
+        self._close_waiters: list[Future[None]] | None = None
+        self._early: list[bytes] | None = None  # written before there was a transport
+        self._prompt = False  # whether writes leave at once, and not with others of the turn
         self._blocked = False  # whether too many bytes wait to be sent
-        self._drain_waiters: list[Future[None]] = []
+        self._drain_waiters: list[Future[None]] | None = None
         self._sent: Future[None] | None = None  # the done future of writes that did not wait
 
-    # -- what a subclass gives -----------------------------------------------------------
+    # -- what a subclass of a program gives ----------------------------------------------
 
-    def _start(self) -> None:
-        """Begin to move bytes, if that has not begun."""
-
-    def _send(self, data: bytes | bytearray | memoryview) -> None:
+    def fileno(self) -> Any:
+        """Return the file descriptor, or an object that has one."""
         raise NotImplementedError
 
-    def _pause(self) -> None:
+    def close_fd(self) -> None:
+        """Close the file."""
         raise NotImplementedError
 
-    def _resume(self) -> None:
+    def write_to_fd(self, data: memoryview) -> int:
+        """Write what can be written without waiting and return how much that was."""
         raise NotImplementedError
 
-    def _unsent(self) -> int:
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """Read into `buf` and return how much; 0 at the end, None when nothing is there yet."""
         raise NotImplementedError
 
-    def _watch_sending(self) -> None:
-        """Have `_write_blocked` called now, if bytes wait, and `_write_ready` when none does."""
-        raise NotImplementedError
+    def get_fd_error(self) -> Exception | None:
+        """Return the error that is kept with the descriptor, if there is one."""
+        return None
 
-    def _shut(self, abort: bool) -> None:
-        raise NotImplementedError
+    def _open(self) -> None:
+        """Begin to get a transport, which comes by `connection_made`."""
+        DescriptorTransport(self._loop, self, self).start()
+
+    def _can_open(self) -> bool:
+        """Say whether there is something yet that a transport could be for."""
+        return True
 
     # -- reading -------------------------------------------------------------------------
 
@@ -118,42 +188,79 @@ class BaseIOStream:
         Raises:
             StreamClosedError: the stream ended before.
         """
-        return self._start_read(ReadBytes(num_bytes, partial))
+        if num_bytes < 0:
+            raise ValueError(f"num_bytes {num_bytes}; 0 and more are allowed")
+        return self._start_read(ReadBytes(num_bytes, partial), at_once=not num_bytes)
 
     def read_into(self, buf: bytearray | memoryview, partial: bool = False) -> Awaitable[int]:
         """Fill `buf`, or with `partial` a part of it, and return how many bytes came.
 
+        What is not here yet the kernel writes right into `buf`, which must not be resized
+        meanwhile.
+
         Raises:
             StreamClosedError: the stream ended before.
         """
-        return self._start_read(ReadInto(memoryview(buf).cast("B"), partial))
+        target = memoryview(buf).cast("B")
+        if target.readonly:
+            raise TypeError(f"{type(buf)!r} cannot be written to; a bytearray is allowed")
+        return self._start_read(ReadInto(target, buf, partial), at_once=not len(target))
 
     def read_until_close(self) -> Awaitable[bytes]:
-        """Read all that comes until the stream is closed; ``b""`` when nothing does."""
+        """Read all that comes until the stream is closed; ``b""`` when nothing does.
+
+        Raises:
+            StreamClosedError: an error closed it, so that bytes may be missing.
+        """
         return self._start_read(ReadUntilClose())
 
     def reading(self) -> bool:
         """Say whether a read waits."""
         return self._read_future is not None and not self._read_future.done()
 
-    def _start_read(self, read: PendingRead) -> "Future[Any]":
-        if self.reading() or self._consumer is not None:
+    def __aiter__(self) -> Self:
+        """Iterate over the lines that come, each with its LF but perhaps the last."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await self._start_read(ReadLine(b"\n"))  # type: ignore[no-any-return]
+        except StreamClosedError as error:
+            if error.real_error is not None:
+                raise
+            raise StopAsyncIteration from None
+
+    def _start_read(self, read: PendingRead, at_once: bool = False) -> "ReadFuture[Any]":
+        waiting = self._read_future
+        if self._consumer is not None or (waiting is not None and not waiting.done()):
+            if isinstance(read, ReadInto):
+                read.target.release()
             raise AssertionError("Already reading")
-        future = self._loop.create_future()
+        if self._read is not None:
+            self._drop_read()  # a cancelled one
+        future: ReadFuture[Any] = ReadFuture(loop=self._loop)
         self._read, self._read_future = read, future
-        self._try_read()
-        if not future.done():
-            if self._eof and not self._closed:
+        if self._data or at_once or self._closed or self._eof:
+            self._try_read()
+            if future.done():
+                return future
+            if self._closed or self._eof:
                 self.close()
-            if self._closed:
                 self._end_read()
-            else:
-                self._start()
-                self._full = False
-                self._flow()
-        if self._closed and future.done() and future.exception() is not None:
-            # The caller gets the error here, not from a future that it may never see.
-            raise StreamClosedError(real_error=self.error)
+                raise StreamClosedError(real_error=self.error)
+        if self._transport is None:
+            self._open()
+        if self._full:
+            self._full = False
+            self._flow()
+        if self._on_demand:
+            self._read_now()
+            if self.closed() and future.done() and future.exception() is not None:
+                # The caller gets the error here, not from a future that it may never see.
+                raise StreamClosedError(real_error=self.error)
+        if type(read) is ReadInto and not future.done():
+            future.add_done_callback(self._into_done)
+            self._fill_in_place(read, future)
         return future
 
     def _try_read(self) -> None:
@@ -163,39 +270,136 @@ class BaseIOStream:
             return
         if future.done():
             # Cancelled: what has come stays for the next read.
-            self._read = self._read_future = None
+            self._drop_read()
             return
-        data = self._data
+        if type(read) is ReadInto:
+            self._consume(read.take(self._data, self._position))
+            if read.satisfied:
+                self._drop_read()
+                self._satisfied(future, read.filled)
+            return
+        ended = (self._closed or self._eof) and self._ended_well()
         try:
-            size = read.find(data, self._closed or self._eof)
+            size = read.find(self._data, self._position, ended)
         except UnsatisfiableReadError as error:
             gen_log.info("Unsatisfiable read, closing connection: %s", error)
             self.close(exc_info=error)
             return
-        if size is None:
-            if len(data) > self.max_buffer_size:
-                self._overflow()
-            return
+        if size is not None:
+            self._read = self._read_future = None
+            self._satisfied(future, self._take(size))
+        elif len(self._data) - self._position > self.max_buffer_size and not self._closed:
+            self._overflow()
+
+    def _satisfied(self, future: "ReadFuture[Any]", result: Any) -> None:
+        """Give the reader, who is no longer the waiting one, what he wanted."""
+        self._reads += 1
+        driver = future.driver
+        if driver is not None:
+            driver.deliver(future, result)
+        else:
+            future.number = self._reads
+            future.give_back_to = partial(self._put_back, future)
+            future.set_result(result)
+
+    def _drop_read(self) -> None:
+        """Forget the waiting read; what a cancelled `read_into` had got stays to be read."""
+        read, future = self._read, self._read_future
         self._read = self._read_future = None
         if isinstance(read, ReadInto):
-            read.target[:size] = data[:size]
-            future.set_result(size)
-        else:
-            future.set_result(bytes(data[:size]))
-        del data[:size]
+            if future is not None and future.cancelled():
+                self.unread(bytes(read.target[: read.filled]))
+            elif future is not None:
+                future.target = read.buffer
+            read.target.release()
+
+    def _take(self, size: int) -> bytes:
+        """Take bytes out of the buffer."""
+        data, start = self._data, self._position
+        if size == len(data):
+            self._data = b""
+            return bytes(data)  # of bytes: themselves
+        self._consume(size)
+        if type(data) is bytes:
+            return data[start : start + size]
+        with memoryview(data) as view:
+            return bytes(view[start : start + size])
+
+    def _consume(self, size: int) -> None:
+        self._position += size
+        if self._position == len(self._data):
+            self._data, self._position = b"", 0
+
+    def _append(self, chunk: bytes) -> None:
+        """Add to a buffer that is not empty."""
+        data, start = self._data, self._position
+        if type(data) is not bytearray:
+            with memoryview(data) as view:
+                self._data = data = bytearray(view[start:])
+            self._position = 0
+        elif start > len(data) // 2:
+            del data[:start]  # each byte is moved once, on average
+            self._position = 0
+        data += chunk
+
+    def _ended_well(self) -> bool:
+        """Say whether all that the peer sent has come.
+
+        A reset counts: some systems report it where the peer just closed.
+        """
+        return self.error is None or isinstance(self.error, RESETS)
 
     def _overflow(self) -> None:
+        error = StreamBufferFullError("Reached maximum read buffer size")
         gen_log.error("Reached maximum read buffer size")
-        self.close(exc_info=StreamBufferFullError("Reached maximum read buffer size"))
+        gen_log.warning("error on read: %s", error)
+        self.close(exc_info=error)
 
     def _end_read(self) -> None:
         """Fail the waiting read, or give it what there is if that was all it wanted."""
         self._try_read()
         future = self._read_future
-        self._read = self._read_future = None
+        self._drop_read()
         if future is not None and not future.done():
-            future.set_exception(StreamClosedError(real_error=self.error))
-            future.exception()  # nobody is told off for not looking
+            self._fail(future, StreamClosedError(real_error=self.error))
+
+    @staticmethod
+    def _fail(future: "Future[Any]", error: BaseException) -> None:
+        future.set_exception(error)
+        future.exception()  # nobody is told off for not looking
+
+    def _put_back(self, future: "ReadFuture[Any]", result: Any) -> None:
+        """Have the result of a read whose reader was cancelled be read next."""
+        if future.number != self._reads:
+            return  # another read has taken the bytes after it
+        if isinstance(result, int):
+            result = bytes(memoryview(future.target).cast("B")[:result])
+        self.unread(result)
+        self._try_read()
+
+    def _fill_in_place(self, read: ReadInto, future: "ReadFuture[Any]") -> None:
+        """Have what comes written right into the reader's buffer."""
+        transport = self._transport
+        if transport is not None and len(read.target) - read.filled >= IN_PLACE_MIN:
+            transport.set_protocol(Filler(self, transport, read, future, self._filled))
+
+    def _into_done(self, future: "Future[Any]") -> None:
+        """Let go of the buffer of a cancelled read."""
+        if self._read_future is future:
+            self._drop_read()
+
+    def _filled(self) -> None:
+        """Take note that `Filler` brought all that the read wanted."""
+        self._try_read()
+        if self._read is None and self._on_demand:
+            self._full = True
+            self._flow()
+
+    def _read_now(self) -> None:
+        """Take in what is there, in place of waiting for a sign of the loop."""
+        transport = self._transport
+        if isinstance(transport, DescriptorTransport):
+            transport.poll()
 
     # -- push mode -----------------------------------------------------------------------
 
@@ -208,7 +412,8 @@ class BaseIOStream:
         self._consumer = consumer
         if consumer is None:
             return
-        self._start()
+        if self._transport is None and not self._closed:
+            self._open()
         self._full = False
         self._flow()
         self._push()
@@ -216,15 +421,15 @@ class BaseIOStream:
     def _push(self) -> None:
         """Hand on what came while it could not be pushed."""
         if self._data and self._consumer is not None and not self._held:
-            data = bytes(self._data)
-            self._data.clear()
-            self._consumer(data)
+            self._consumer(self._take(len(self._data) - self._position))
         if self._eof and not self._data and self._consumer is not None:
             self._consumer(b"")
 
     def unread(self, data: bytes) -> None:
         """Put bytes back, to be read next."""
-        self._data[:0] = data
+        if data:
+            self._data = data + bytes(self._data[self._position :])
+            self._position = 0
 
     def pause_reading(self) -> None:
         """Take no more from the peer, until `resume_reading`."""
@@ -243,22 +448,34 @@ class BaseIOStream:
         stopped = self._held or self._full
         if stopped != self._stopped and not self._closed:
             self._stopped = stopped
-            if stopped:
-                self._pause()
-            else:
-                self._resume()
+            if self._transport is not None:
+                if stopped:
+                    self._transport.pause_reading()
+                else:
+                    self._transport.resume_reading()
 
     # -- writing -------------------------------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> "Future[None]":
         """Send bytes; the future is done when all of them have left the program.
 
+        Args:
+            data: that of a writable memoryview must not change before.
         Raises:
             StreamClosedError: the stream is closed.
             StreamBufferFullError: more than `max_write_buffer_size` would wait.
         """
         self.write_nowait(data)
-        return self.flushed()
+        transport = self._transport
+        if transport is None or self._blocked:
+            return self.flushed()
+        if transport.get_write_buffer_size():
+            # uvloop gathers what is written in a turn, unless nothing may wait. Who waits for
+            # a write wants it to leave now: a wait until the end of the turn costs a future
+            # and a callback.
+            self._prompt = True
+            return self.flushed()
+        return self._sent or self.accepted()
 
     def write_nowait(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes without a future; `drained` tells when they have left.
@@ -266,33 +483,62 @@ class BaseIOStream:
         Raises:
             StreamClosedError, StreamBufferFullError: as `write`.
         """
+        transport = self._transport
+        if (
+            transport is not None
+            and type(data) is bytes
+            and not self._closed
+            and self.max_write_buffer_size is None
+        ):
+            transport.write(data)
+        else:
+            self._write_with_care(data)
+
+    def _write_with_care(self, data: bytes | bytearray | memoryview) -> None:
         if self._closed:
             raise StreamClosedError(real_error=self.error)
+        if type(data) is not bytes:
+            data = _plain(data)
         limit = self.max_write_buffer_size
-        if limit is not None and self._unsent() + len(data) > limit:
+        if limit is not None and self.unsent + len(data) > limit:
             raise StreamBufferFullError("Reached maximum write buffer size")
-        if data:
-            self._send(data)
+        if self._transport is not None:
+            self._transport.write(data)
+        elif data:
+            self._write_early(bytes(data))
+
+    def _write_early(self, data: bytes) -> None:
+        """Keep bytes for the transport, which is not there yet."""
+        if self._early is None:
+            self._early = []
+        self._early.append(data)
+        self._blocked = True
+        self._open()
 
     def flushed(self) -> "Future[None]":
         """Return a future that is done when all written bytes have left the program.
 
         Its error is StreamClosedError when the stream was closed before.
         """
-        if self._unsent():
+        if self._transport is not None and self._transport.get_write_buffer_size():
             self._watch_sending()
-        if self._blocked:
-            future = self._loop.create_future()
+        if not self._blocked and not self._closed:
+            return self.accepted()
+        future = self._loop.create_future()
+        if self._closed:
+            self._fail(future, StreamClosedError(real_error=self.error))
+        else:
+            if self._drain_waiters is None:
+                self._drain_waiters = []
             self._drain_waiters.append(future)
-            return future
-        return self.accepted()
+        return future
 
     def accepted(self) -> "Future[None]":
         """Return a future that is done when few enough bytes wait for more to be written.
 
         Mostly it is done already: what is written leaves within the turn of the loop.
         """
-        if self._blocked:
+        if self._blocked or self._closed:
             return self.flushed()
         if self._sent is None:
             self._sent = self._loop.create_future()
@@ -305,7 +551,7 @@ class BaseIOStream:
         Raises:
             StreamClosedError: the stream was closed before.
         """
-        if self._unsent():
+        if self.unsent:
             await self.flushed()
 
     def writing(self) -> bool:
@@ -315,38 +561,84 @@ class BaseIOStream:
     @property
     def unsent(self) -> int:
         """Bytes written that have not left the program."""
-        return self._unsent()
+        if self._transport is not None:
+            return self._transport.get_write_buffer_size()
+        return sum(map(len, self._early)) if self._early else 0
+
+    def _watch_sending(self) -> None:
+        """Have `pause_writing` called now, and `resume_writing` when all has left."""
+        # With these limits the loop says at once that it is writing, and later that the last
+        # byte has left.
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(high=0)
 
     def _end_drain(self, error: BaseException | None) -> None:
-        waiters, self._drain_waiters = self._drain_waiters, []
-        for future in waiters:
+        waiters, self._drain_waiters = self._drain_waiters, None
+        for future in waiters or ():
             if not future.done():
                 if error is None:
                     future.set_result(None)
                 else:
-                    future.set_exception(error)
-                    future.exception()
+                    self._fail(future, error)
 
-    # -- what a subclass calls -----------------------------------------------------------
+    # -- asyncio.Protocol ----------------------------------------------------------------
 
-    def _received(self, data: bytes) -> None:
-        consumer = self._consumer
-        if consumer is not None and not self._held:
-            consumer(data)
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport that moves the bytes; None before there is one."""
+        return self._transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport; called by the loop."""
+        self._transport = cast(asyncio.Transport, transport)
+        early, self._early = self._early, None
+        if early:
+            # Not `writelines`, which on Python 3.12 and 3.13 says nothing of a full buffer.
+            self._transport.write(b"".join(early))
+            self._watch_sending()
+            if not self.unsent:
+                self.resume_writing()
+        if self._closed:
+            self._shut(abort=False)
             return
-        self._data += data
+        if isinstance(transport, DescriptorTransport):
+            self._on_demand = self._close_callback is None
+            self._full = self._on_demand and self._read is None and self._consumer is None
+            self._stopped = True  # so it begins
+            self._flow()
+        elif self._stopped:
+            self._transport.pause_reading()
+        if isinstance(self._read, ReadInto) and self._read_future is not None:
+            self._fill_in_place(self._read, self._read_future)
+
+    def data_received(self, data: bytes) -> None:
+        """Take a chunk; called by the loop."""
+        if self._consumer is not None and not self._held:
+            self._consumer(data)
+            return
+        if self._data:
+            self._append(data)
+        else:
+            self._data = data
         if self._read is not None:
             self._try_read()
-        if self._read is None and len(self._data) >= self.read_chunk_size:
+        if self._read is None and (
+            self._on_demand or len(self._data) - self._position >= self.read_chunk_size
+        ):
             self._full = True
             self._flow()
 
-    def _received_eof(self) -> None:
+    def eof_received(self) -> bool:
+        """Keep the way out open: the peer may still wait for an answer; called by the loop.
+
+        TLS has no half-closed connections, so there the loop closes.
+        """
         self._eof = True
         if self._consumer is not None:
             self._push()
         else:
             self._close_at_end()
+        return self._transport is not None and self._transport.can_write_eof()
 
     def _close_at_end(self) -> None:
         """Close when the peer has ended and somebody waits to hear of it.
@@ -356,33 +648,57 @@ class BaseIOStream:
         if self._read is not None or (self._close_callback is not None and not self._data):
             self.close()
 
-    def _write_blocked(self) -> None:
+    def pause_writing(self) -> None:
+        """Take note that too many bytes wait; called by the loop."""
         self._blocked = True
 
-    def _write_ready(self) -> None:
+    def resume_writing(self) -> None:
+        """Take note that what was written has left; called by the loop."""
+        if self._transport is not None and not self._prompt:
+            self._transport.set_write_buffer_limits()
         self._blocked = False
         self._end_drain(None)
 
-    def _gone(self, error: BaseException | None) -> None:
-        """Take note that nothing can be moved any more."""
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take note that nothing can be moved any more; called by the loop."""
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+            self._close_timer = None
+        self._lost = True
+        self._transport = self._early = None
         if not self._closed:
-            self.error = error
+            self.error = exc
         self._finish()
-        self._blocked = False
-        self._end_drain(StreamClosedError(real_error=self.error))
+        waiters, self._close_waiters = self._close_waiters, None
+        for future in waiters or ():
+            if not future.done():
+                future.set_result(None)
 
     # -- the end -------------------------------------------------------------------------
 
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
         """Have `callback` called when the stream is closed by either side; None clears it."""
         self._close_callback = callback
+        if callback is None:
+            return
         if self._closed:
             self._call_close_callback()
         elif self._eof and self._consumer is None:
             self._close_at_end()
+        else:
+            # Bytes have to be taken in for the end to be seen.
+            if self._transport is None and self._can_open():
+                self._open()
+            self._on_demand = False
+            if not self._data:
+                self._full = False
+                self._flow()
 
     def close(self, exc_info: "bool | BaseException | _ExcInfo | None" = False) -> None:
-        """Close the stream once what was written has left.
+        """Close the stream.
+
+        What was written before is still sent while the peer takes it, but a `write` that
+        waits is told that the stream was closed.
 
         Args:
             exc_info: the error to keep in `error`; True takes the one being handled.
@@ -403,15 +719,71 @@ class BaseIOStream:
         """Say whether the stream is closed; what has come before can still be read."""
         return self._closed
 
+    async def wait_closed(self) -> None:
+        """Wait until a closed stream has sent what was written, and let go of its file."""
+        if not self._lost:
+            future = self._loop.create_future()
+            if self._close_waiters is None:
+                self._close_waiters = []
+            self._close_waiters.append(future)
+            await future
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close the stream; without an exception, wait until all has been sent."""
+        self.close()
+        if kind is None:
+            await self.wait_closed()
+
     def set_nodelay(self, value: bool) -> None:
         """Send small writes at once (True) or let the kernel gather them; TCP only."""
 
+    def _shut(self, abort: bool) -> None:
+        """Have the transport end, or do without one."""
+        transport = self._transport
+        if transport is None:
+            if not self._lost and (abort or not self._sends_early()):
+                self._shut_early()
+        elif abort:
+            transport.abort()
+        else:
+            unsent = transport.get_write_buffer_size()
+            transport.close()
+            if unsent:
+                self._watch_close(unsent)
+
+    def _sends_early(self) -> bool:
+        """Say whether a transport is on its way that will send what was written."""
+        return bool(self._early)
+
+    def _shut_early(self) -> None:
+        """Close a stream that never had a transport."""
+        self.close_fd()
+        self.connection_lost(None)
+
+    def _watch_close(self, unsent: int) -> None:
+        """Cut the peer off when it takes nothing of the last bytes for too long."""
+
+        def check() -> None:
+            left = self.unsent
+            if left < unsent:
+                self._watch_close(left)
+            elif self._transport is not None:
+                self._transport.abort()
+
+        self._close_timer = self._loop.call_later(CLOSE_TIMEOUT, check)
+
     def _finish(self) -> None:
+        """Tell everybody that the stream is closed."""
         if self._closed:
             return
         self._closed = True
         self._end_read()
         self._consumer = None
+        self._blocked = False
+        self._end_drain(StreamClosedError(real_error=self.error))
         self._call_close_callback()
 
     def _call_close_callback(self) -> None:
@@ -434,3 +806,10 @@ def _as_error(exc_info: "bool | BaseException | _ExcInfo | None") -> BaseExcepti
     if isinstance(exc_info, tuple):
         return exc_info[1]
     return sys.exc_info()[1]
+
+
+def _plain(data: bytes | bytearray | memoryview) -> bytes | memoryview:
+    """Return data as a transport takes it: in bytes, and free of what the caller may resize."""
+    if isinstance(data, memoryview):
+        return data if data.format == "B" and data.ndim == 1 else data.cast("B")
+    return bytes(data)

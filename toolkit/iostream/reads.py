@@ -2,18 +2,39 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
+from toolkit.concurrent import Resumable
 from toolkit.iostream.errors import UnsatisfiableReadError
+
+_T = TypeVar("_T")
+
+Buffer = bytes | bytearray
+
+
+class ReadFuture(Resumable[_T]):
+    """The future of a read; what nobody took of it goes back to the stream.
+
+    Attributes:
+        number: how many reads of the stream were satisfied with this one.
+        target: the buffer of a `read_into`.
+    """
+
+    number = 0
+    target: Any = None
 
 
 class PendingRead:
     """A read that may still have to wait.
 
-    ``find(data, closed)`` returns how many bytes of the buffer satisfy it, None while more
-    are needed, and raises UnsatisfiableReadError when no amount could.
+    ``find(data, start, closed)`` returns how many bytes of ``data[start:]`` satisfy it, None
+    while more are needed, and raises UnsatisfiableReadError when no amount could. Between
+    two calls data is only added, and `start` stays at the same byte.
     """
 
-    def find(self, data: bytearray, closed: bool) -> int | None:
+    __slots__ = ()
+
+    def find(self, data: Buffer, start: int, closed: bool) -> int | None:
         raise NotImplementedError
 
 
@@ -24,24 +45,39 @@ class ReadBytes(PendingRead):
     size: int
     partial: bool = False
 
-    def find(self, data: bytearray, closed: bool) -> int | None:
-        if len(data) >= self.size:
+    def find(self, data: Buffer, start: int, closed: bool) -> int | None:
+        there = len(data) - start
+        if there >= self.size:
             return self.size
-        return len(data) if self.partial and data else None
+        return there if self.partial and there else None
 
 
 @dataclass(slots=True)
 class ReadInto(PendingRead):
-    """As `ReadBytes`, into a buffer of the caller's."""
+    """As many bytes as `target` holds, or with `partial` any number up to it, put there."""
 
     target: memoryview
+    buffer: bytearray | memoryview  # what the target is a view of, as the caller gave it
     partial: bool = False
+    filled: int = 0
 
-    def find(self, data: bytearray, closed: bool) -> int | None:
-        size = len(self.target)
-        if len(data) >= size:
-            return size
-        return len(data) if self.partial and data else None
+    @property
+    def satisfied(self) -> bool:
+        """Whether nothing more has to come."""
+        return self.filled == len(self.target) or (self.partial and self.filled > 0)
+
+    @property
+    def rest(self) -> memoryview:
+        """The part of the target that is to be filled."""
+        return self.target[self.filled :]
+
+    def take(self, data: Buffer, start: int) -> int:
+        """Copy what there is room for and return how much that was."""
+        size = min(len(data) - start, len(self.target) - self.filled)
+        with memoryview(data) as view:
+            self.target[self.filled : self.filled + size] = view[start : start + size]
+        self.filled += size
+        return size
 
 
 @dataclass(slots=True)
@@ -52,16 +88,31 @@ class ReadUntil(PendingRead):
     max_bytes: int | None = None
     _searched: int = field(default=0)
 
-    def find(self, data: bytearray, closed: bool) -> int | None:
+    def find(self, data: Buffer, start: int, closed: bool) -> int | None:
         # No delimiter starts before `_searched`, so each byte is searched once.
-        position = data.find(self.delimiter, self._searched)
+        position = data.find(self.delimiter, start + self._searched)
         if position >= 0:
-            end = position + len(self.delimiter)
-            check_max_bytes(self.delimiter, end, self.max_bytes)
-            return end
-        self._searched = max(0, len(data) - len(self.delimiter) + 1)
-        check_max_bytes(self.delimiter, len(data), self.max_bytes)
+            size = position - start + len(self.delimiter)
+            if self.max_bytes is not None:
+                check_max_bytes(self.delimiter, size, self.max_bytes)
+            return size
+        there = len(data) - start
+        self._searched = max(0, there - len(self.delimiter) + 1)
+        if self.max_bytes is not None:
+            check_max_bytes(self.delimiter, there, self.max_bytes)
         return None
+
+
+class ReadLine(ReadUntil):
+    """A line with its LF; the last one may lack it."""
+
+    __slots__ = ()
+
+    def find(self, data: Buffer, start: int, closed: bool) -> int | None:
+        size = super().find(data, start, closed)
+        if size is None and closed and start < len(data):
+            return len(data) - start
+        return size
 
 
 @dataclass(slots=True)
@@ -75,26 +126,31 @@ class ReadRegex(PendingRead):
     pattern: re.Pattern[bytes]
     max_bytes: int | None = None
 
-    def find(self, data: bytearray, closed: bool) -> int | None:
-        match = self.pattern.search(data)
-        end = len(data) if match is None else match.end()
-        check_max_bytes(self.pattern.pattern, end, self.max_bytes)
-        return None if match is None else end
+    def find(self, data: Buffer, start: int, closed: bool) -> int | None:
+        # A view, and not a start for the search: "^" is where the unread bytes begin.
+        with memoryview(data) as whole, whole[start:] as view:
+            match = self.pattern.search(view)
+            size = len(view) if match is None else match.end()
+            found = match is not None
+            del match  # it holds the view
+        if self.max_bytes is not None:
+            check_max_bytes(self.pattern.pattern, size, self.max_bytes)
+        return size if found else None
 
 
 @dataclass(slots=True)
 class ReadUntilClose(PendingRead):
     """Everything up to the end of the stream."""
 
-    def find(self, data: bytearray, closed: bool) -> int | None:
-        return len(data) if closed else None
+    def find(self, data: Buffer, start: int, closed: bool) -> int | None:
+        return len(data) - start if closed else None
 
 
-def check_max_bytes(what: bytes, size: int, limit: int | None) -> None:
+def check_max_bytes(what: bytes, size: int, limit: int) -> None:
     """Return when `size` bytes are allowed.
 
     Raises:
         UnsatisfiableReadError: naming what was looked for and the limit.
     """
-    if limit is not None and size > limit:
+    if size > limit:
         raise UnsatisfiableReadError(f"delimiter {what!r} not found within {limit} bytes")

@@ -1,19 +1,25 @@
-"""`IOStream`: a stream over a connected socket, moved by a transport of the loop."""
+"""`IOStream` and `SSLIOStream`: streams over sockets."""
 
 import asyncio
+import os
 import socket as sockets
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Mapping
 from typing import Any, Self, cast
 
 from toolkit.concurrent import Future
 from toolkit.iostream.base import BaseIOStream
+from toolkit.iostream.descriptor import DescriptorTransport
 from toolkit.iostream.errors import StreamClosedError
+from toolkit.iostream.tls import SSLSocketTransport, TLSTransport, plain_socket
+from toolkit.log import gen_log
+from toolkit.netutil import ssl_options_to_context
+from toolkit.wire.proxy_protocol import Header
 
-#: Seconds in which the peer of a closed stream has to take more of what was written before.
-CLOSE_TIMEOUT = 30.0
+SSLOptions = Mapping[str, Any] | ssl.SSLContext
 
 
-class IOStream(BaseIOStream, asyncio.Protocol):
+class IOStream(BaseIOStream):
     """A stream over a TCP or Unix socket.
 
     Example::
@@ -24,6 +30,9 @@ class IOStream(BaseIOStream, asyncio.Protocol):
         answer = await stream.read_until(b"\\n", max_bytes=1000)
         stream.close()
 
+    A transport of the loop moves the bytes. A subclass that gives its own `read_from_fd` or
+    `write_to_fd` has them called instead.
+
     Args:
         socket: a stream socket, connected or about to be by `connect`; it belongs to the
             stream from now on.
@@ -31,23 +40,25 @@ class IOStream(BaseIOStream, asyncio.Protocol):
     Attributes:
         socket: the socket, for its addresses and options; once connected it is the loop's
             view of it, which cannot be read or written.
+        proxy_header: what a trusted proxy said of the connection; None when it came direct.
     """
+
+    __slots__ = ("_connected", "_connecting", "_opened", "_opening", "socket")
+
+    proxy_header: Header | None = None
 
     def __init__(self, socket: sockets.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         socket.setblocking(False)
-        self.socket = socket
+        self.socket: Any = socket
         self._prepare(None)
 
     def _prepare(self, connected: Callable[[Any], None] | None) -> None:
         """Set what both ways to make a stream have in common."""
-        self._transport: asyncio.Transport | None = None
         self._connected = connected
-        self._early: list[bytes] = []  # written before there was a transport
-        self._attaching: asyncio.Task[Any] | None = None
+        self._opening: asyncio.Task[Any] | None = None
+        self._opened: Future[Any] | None = None  # what waits for `connection_made`
         self._connecting = False
-        self._close_timer: asyncio.TimerHandle | None = None
-        self._lost = False
 
     @classmethod
     def incoming(
@@ -66,8 +77,12 @@ class IOStream(BaseIOStream, asyncio.Protocol):
         stream._prepare(connected)
         return stream
 
+    # -- connecting ----------------------------------------------------------------------
+
     def connect(self: Self, address: Any, server_hostname: str | None = None) -> "Future[Self]":
         """Connect the socket; the future's result is the stream.
+
+        To cancel the future closes the stream.
 
         Args:
             address: as `socket.socket.connect` takes it.
@@ -76,164 +91,406 @@ class IOStream(BaseIOStream, asyncio.Protocol):
             StreamClosedError: the connection failed; `real_error` says why.
         """
         self._connecting = True
-        self._attaching = task = self._loop.create_task(self._connect(address))
-        return cast("Future[Self]", task)
+        future = self._wait_opened()
+        self._opening = self._loop.create_task(self._connect(address))
+        return future
 
-    async def _connect(self, address: Any) -> Self:
+    def _wait_opened(self) -> "Future[Self]":
+        """Return a future of the moment when there is a transport."""
+        self._opened = future = self._loop.create_future()
+        future.add_done_callback(self._give_up)
+        return future
+
+    def _give_up(self, future: "Future[Any]") -> None:
+        if future.cancelled():
+            self.abort()
+
+    async def _connect(self, address: Any) -> None:
         try:
             await self._loop.sock_connect(self.socket, address)
-        except OSError as error:
+        except Exception as error:
+            # Whatever is wrong with an address, the future is to tell.
             self.close(exc_info=error)
-        if self._closed:
-            raise StreamClosedError(real_error=self.error)
+            return
         self._connecting = False
         await self._attach()
-        return self
+
+    def _open(self) -> None:
+        if self._opening is not None or self._connecting or self._lost:
+            return
+        try:
+            self.socket.getpeername()
+        except OSError as error:
+            self.close(exc_info=error)
+        else:
+            self._opening = self._loop.create_task(self._attach())
+
+    def _can_open(self) -> bool:
+        return _is_connected(self.socket)
 
     async def _attach(self) -> None:
+        """Get a transport for the connected socket."""
+        if self._moves_bytes_itself():
+            DescriptorTransport(self._loop, self, self).start()
+            return
         try:
-            await self._loop.connect_accepted_socket(lambda: self, self.socket)
-        except OSError as error:
-            self._gone(error)
+            await self._loop.connect_accepted_socket(self._make_protocol, self.socket)
+        except Exception as error:
+            # Options of TLS may be wrong too: the stream tells whoever waits for it.
+            self.close(exc_info=error)
+
+    def _moves_bytes_itself(self) -> bool:
+        """Say whether a subclass, or somebody for this one stream, gave methods of its own."""
+        methods = self.read_from_fd, self.write_to_fd
+        usual = IOStream.read_from_fd, IOStream.write_to_fd
+        return tuple(getattr(method, "__func__", None) for method in methods) != usual
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        """Return the protocol for a transport of the loop."""
+        return self
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport; called by the loop."""
+        self._opening = None
+        self._take_socket(transport)
+        opened, self._opened = self._opened, None
+        if opened is not None and not opened.done() and not self._closed:
+            opened.set_result(self)
+        super().connection_made(transport)
+        connected, self._connected = self._connected, None
+        if connected is not None and not self._closed:
+            connected(self)
+
+    def _take_socket(self, transport: asyncio.BaseTransport) -> None:
+        self.socket = transport.get_extra_info("socket")
+        # asyncio's transport takes this many bytes at once, and mostly there are as many as
+        # a reader wants: a chunk can then be handed on as it came.
+        if hasattr(transport, "max_size"):
+            transport.max_size = self.read_chunk_size
+
+    # -- the end -------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        opened, self._opened = self._opened, None
+        super()._finish()
+        if opened is not None and not opened.done():
+            self._fail(opened, self._opening_error())
+
+    def _opening_error(self) -> BaseException:
+        return StreamClosedError(real_error=self.error)
+
+    def _sends_early(self) -> bool:
+        return bool(self._early) and not self._connecting
+
+    def _shut_early(self) -> None:
+        opening = self._opening
+        if opening is not None and opening is not asyncio.current_task(self._loop):
+            opening.cancel()
+        super()._shut_early()
+
+    # -- the socket ----------------------------------------------------------------------
+
+    @property
+    def peer_address(self) -> Any:
+        """The peer's address, as `socket.getpeername` gives it or a trusted proxy said."""
+        if self.proxy_header is not None and self.proxy_header.source is not None:
+            return self.proxy_header.source
+        return self._peer_address()
+
+    def _peer_address(self) -> Any:
+        assert self._transport is not None
+        return self._transport.get_extra_info("peername")
 
     def fileno(self) -> int:
         """Return the descriptor of the socket."""
-        return self.socket.fileno()
+        return cast(int, self.socket.fileno())
 
-    @property
-    def transport(self) -> asyncio.Transport | None:
-        """The transport that moves the bytes; None before there is one."""
-        return self._transport
+    def close_fd(self) -> None:
+        """Close the socket."""
+        self.socket.close()
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """Receive into `buf`; for subclasses that move bytes themselves."""
+        try:
+            return cast(int, self.socket.recv_into(buf))
+        except BlockingIOError:
+            return None
+
+    def write_to_fd(self, data: memoryview) -> int:
+        """Send what goes without waiting; for subclasses that move bytes themselves."""
+        return cast(int, self.socket.send(data))
+
+    def get_fd_error(self) -> Exception | None:
+        """Return the error that the socket keeps, if there is one."""
+        number = self.socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_ERROR)
+        return OSError(number, os.strerror(number)) if number else None
 
     def set_nodelay(self, value: bool) -> None:
         if self.socket.family in (sockets.AF_INET, sockets.AF_INET6):
             self.socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, int(value))
 
-    def write_nowait(self, data: bytes | bytearray | memoryview) -> None:
-        # One call less on the way of every answer.
-        if self._transport is None or self._closed or self.max_write_buffer_size is not None:
-            super().write_nowait(data)
-        else:
-            self._transport.write(data)
+    # -- TLS -----------------------------------------------------------------------------
 
-    # -- for BaseIOStream ----------------------------------------------------------------
+    def start_tls(
+        self,
+        server_side: bool,
+        ssl_options: SSLOptions | None = None,
+        server_hostname: str | None = None,
+    ) -> "Future[SSLIOStream]":
+        """Speak TLS from now on; the future's result is the stream for it.
 
-    def _start(self) -> None:
-        if self._transport is None and self._attaching is None:
-            self._attaching = self._loop.create_task(self._attach())
+        This stream cannot be used any more. What the peer sent and nobody has read is taken
+        to be TLS, so that nobody can slip plain bytes in before the handshake. To cancel the
+        future closes the connection.
 
-    def _send(self, data: bytes | bytearray | memoryview) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
-        else:
-            self._early.append(bytes(data))
-            self._blocked = True
-            self._start()
-
-    def _pause(self) -> None:
-        if self._transport is not None:
-            self._transport.pause_reading()
-
-    def _resume(self) -> None:
-        if self._transport is not None:
-            self._transport.resume_reading()
-
-    def _unsent(self) -> int:
+        Args:
+            server_side: whether to answer a handshake or to begin one.
+            ssl_options: a context, or a dict as of `netutil.ssl_options_to_context`; None for
+                the defaults of a client.
+            server_hostname: of a client: whose certificate it has to be.
+        Raises:
+            ValueError: a read or a write waits, or the stream is not connected.
+            ssl.SSLError: the handshake failed.
+        """
+        if self.reading() or self._consumer or self.unsent or self._connecting or self._closed:
+            raise ValueError("IOStream is not idle; cannot convert to SSL")
+        context = ssl_options_to_context(ssl_options or {}, server_side=server_side)
+        stream = SSLIOStream._over(self, context, server_side, server_hostname)
+        future = stream.wait_for_handshake()
+        if self._transport is None and self._opening is None:
+            stream._open()
+            self._let_go()
+            return future
+        tls = stream._make_protocol()
         if self._transport is None:
-            return sum(map(len, self._early))
-        return self._transport.get_write_buffer_size()
-
-    def _watch_sending(self) -> None:
-        # With these limits the loop says at once that it is writing, and later that the last
-        # byte has left. Transports of TLS count from the limit on, others from above it.
-        if self._transport is not None:
-            tls = self._transport.get_extra_info("sslcontext") is not None
-            self._transport.set_write_buffer_limits(high=int(tls))
-
-    def _shut(self, abort: bool) -> None:
-        transport = self._transport
-        if self._lost:
-            return
-        if transport is None:
-            self._shut_early(abort)
-        elif abort:
-            transport.abort()
+            self._connected = lambda _: self._hand_over(stream, tls)
         else:
-            unsent = self._unsent()
-            transport.close()
-            if unsent:
-                self._watch_close(unsent)
+            self._hand_over(stream, tls)
+        return future
 
-    def _shut_early(self, abort: bool) -> None:
-        """Close a stream that has no transport yet."""
-        attaching = self._attaching
-        if self._early and not abort and not self._connecting:
-            return  # `connection_made` sends what was written, and closes
-        self._lost = True
-        if attaching is not None and attaching is not asyncio.current_task(self._loop):
-            attaching.cancel()
-        self.socket.close()
-        self._gone(self.error)
-
-    def _watch_close(self, unsent: int) -> None:
-        """Cut the peer off when it takes nothing of the last bytes for too long."""
-
-        def check() -> None:
-            left = self._unsent()
-            if left < unsent:
-                self._watch_close(left)
-            elif self._transport is not None:
-                self._transport.abort()
-
-        self._close_timer = self._loop.call_later(CLOSE_TIMEOUT, check)
-
-    # -- asyncio.Protocol ----------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport; called by the loop."""
-        self._transport = cast(asyncio.Transport, transport)
-        self.socket = transport.get_extra_info("socket")
-        self._attaching = None
-        early, self._early = self._early, []
-        if early:
-            # Not `writelines`, which on Python 3.12 and 3.13 says nothing of a full buffer.
-            self._transport.write(b"".join(early))
-            self._watch_sending()
-            if not self._transport.get_write_buffer_size():
-                self._write_ready()
-        if self._closed:
-            self._shut(abort=False)
+    def _hand_over(self, stream: "SSLIOStream", tls: TLSTransport) -> None:
+        """Give the transport, and what came by it, to a stream over TLS."""
+        transport, data = self._transport, self._take(len(self._data) - self._position)
+        stopped = self._stopped
+        self._let_go()
+        if transport is None or stream.closed():
+            stream.abort()
             return
-        if self._stopped:
-            self._transport.pause_reading()
+        transport.set_protocol(tls)
+        tls.connection_made(transport)
+        if data:
+            tls.data_received(data)
+        if self._eof:
+            tls.eof_received()
+            transport.close()
+        elif stopped or self._on_demand:
+            transport.resume_reading()
+
+    def _let_go(self) -> None:
+        """Be closed, without an end of the connection."""
+        self._closed = self._lost = True
+        self._transport = self._close_callback = None
+
+
+class SSLIOStream(IOStream):
+    """A stream over TLS.
+
+    The handshake begins as soon as the socket is connected; what is written before it is
+    done waits for it.
+
+    Args:
+        socket: as of `IOStream`. One that `ssl` has wrapped already, and that is connected,
+            is read and written itself, and its handshake made if it was not yet; a plain one
+            has the loop's transport beneath TLS.
+        ssl_options: a context, or a dict as of `netutil.ssl_options_to_context`; for a plain
+            socket, of a client.
+
+    Attributes:
+        socket: the socket; once the handshake has begun it also tells what `ssl.SSLSocket`
+            does: ``cipher()``, ``getpeercert()``, ``version()``, …
+    """
+
+    def __init__(
+        self,
+        socket: sockets.socket,
+        *args: Any,
+        ssl_options: SSLOptions | None = None,
+        **kwargs: Any,
+    ) -> None:
+        server_side, hostname, context = False, None, None
+        wrapped = isinstance(socket, ssl.SSLSocket)
+        connected = _is_connected(socket)
+        if isinstance(socket, ssl.SSLSocket) and not connected:
+            server_side, hostname = socket.server_side, socket.server_hostname
+            context, wrapped = socket.context, False
+            socket = plain_socket(socket)
+        super().__init__(socket, *args, **kwargs)
+        if context is None and not wrapped:
+            context = ssl_options_to_context(ssl_options or {}, server_side=False)
+        self._prepare_tls(context, server_side, hostname)
+        if connected:
+            self._open()
+
+    def _prepare_tls(
+        self, context: ssl.SSLContext | None, server_side: bool, hostname: str | None
+    ) -> None:
+        """Set what all ways to make a stream have in common; a context of None: the socket's."""
+        self._context = context
+        self._server_side = server_side
+        self._server_hostname = hostname
+        self._handshaking: asyncio.Transport | None = None
+
+    @classmethod
+    def _over(
+        cls,
+        plain: IOStream,
+        context: ssl.SSLContext,
+        server_side: bool,
+        server_hostname: str | None,
+    ) -> Self:
+        """Make the stream that is to follow a plain one, which gives its socket or transport."""
+        stream = cls.__new__(cls)
+        BaseIOStream.__init__(
+            stream, plain.max_buffer_size, plain.read_chunk_size, plain.max_write_buffer_size
+        )
+        stream._prepare(None)
+        stream._prepare_tls(context, server_side, server_hostname)
+        stream.socket = plain.socket
+        stream._close_callback = plain._close_callback
+        return stream
+
+    @classmethod
+    def incoming_tls(
+        cls,
+        connected: Callable[[Self], None],
+        context: ssl.SSLContext,
+        max_buffer_size: int | None = None,
+        read_chunk_size: int | None = None,
+    ) -> TLSTransport:
+        """Make the protocol for a connection that a server's transport is about to bring.
+
+        Args:
+            connected: called with the stream before the handshake.
+        """
+        stream = cls.incoming(connected, max_buffer_size, read_chunk_size)
+        stream._prepare_tls(context, True, None)
+        return stream._make_protocol()
+
+    def connect(self: Self, address: Any, server_hostname: str | None = None) -> "Future[Self]":
+        """Connect the socket and shake hands; the future's result is the stream.
+
+        Args:
+            address: as `socket.socket.connect` takes it.
+            server_hostname: whose certificate it has to be; also sent to the server (SNI,
+                RFC 6066 §3).
+        Raises:
+            StreamClosedError: the connection failed; `real_error` says why.
+            ssl.SSLError: the handshake failed.
+        """
+        self._server_hostname = server_hostname or self._server_hostname
+        return super().connect(address)
+
+    def wait_for_handshake(self: Self) -> "Future[Self]":
+        """Return a future of the end of the handshake, with the stream.
+
+        Raises:
+            RuntimeError: somebody waits already.
+            ssl.SSLError: the handshake failed; a StreamClosedError when the connection ended.
+        """
+        if self._opened is not None:
+            raise RuntimeError("Already waiting")
+        future = self._wait_opened()
+        if self._transport is not None:
+            self._opened = None
+            future.set_result(self)
+        elif self._closed:
+            self._opened = None
+            self._fail(future, self._opening_error())
+        return future
+
+    def handshake_begins(self, socket: Any) -> None:
+        """Take the socket; called by the transport."""
+        self.socket = socket
         connected, self._connected = self._connected, None
         if connected is not None:
             connected(self)
 
-    data_received = BaseIOStream._received
+    def _peer_address(self) -> Any:
+        transport = self._transport or self._handshaking
+        assert transport is not None
+        return transport.get_extra_info("peername")
 
-    def eof_received(self) -> bool:
-        """Keep the way out open: the peer may still wait for an answer; called by the loop.
+    def writing(self) -> bool:
+        return self._transport is None or super().writing()
 
-        TLS has no half-closed connections, so there the loop closes.
-        """
-        self._received_eof()
-        transport = self._transport
-        return transport is not None and transport.can_write_eof()
+    def _open(self) -> None:
+        if self._handshaking is None:
+            super()._open()
 
-    pause_writing = BaseIOStream._write_blocked
+    async def _attach(self) -> None:
+        if isinstance(self.socket, ssl.SSLSocket):
+            transport = SSLSocketTransport(self._loop, self, self.socket)
+            self._handshaking = transport
+            transport.start()
+        else:
+            await super()._attach()
 
-    def resume_writing(self) -> None:
-        """Take note that what was written has left; called by the loop."""
-        if self._transport is not None:
-            self._transport.set_write_buffer_limits()
-        self._write_ready()
+    def _moves_bytes_itself(self) -> bool:
+        return False
+
+    def _make_protocol(self) -> TLSTransport:
+        assert self._context is not None
+        self._handshaking = transport = TLSTransport(
+            self._loop, self, self._context, self._server_side, self._server_hostname
+        )
+        return transport
+
+    def _take_socket(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the socket that came with the handshake."""
+        self._handshaking = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take note that the connection is gone; called by the loop."""
-        if self._close_timer is not None:
-            self._close_timer.cancel()
-            self._close_timer = None
-        self._lost = True
-        self._transport = None
-        self._gone(exc)
+        """Take note that nothing can be moved any more; called by the loop."""
+        if self._transport is None and not self._closed and exc is not None:
+            gen_log.warning("SSL Error on %s: %s", self._peer(), exc)
+        self._handshaking = None
+        super().connection_lost(exc)
+
+    def _peer(self) -> str:
+        try:
+            return repr(self.socket.getpeername())
+        except OSError:
+            return "a closed connection"
+
+    def _opening_error(self) -> BaseException:
+        if isinstance(self.error, ssl.SSLError):
+            return self.error
+        return super()._opening_error()
+
+    def _shut_early(self) -> None:
+        if self._handshaking is not None:
+            self._handshaking.abort()
+        else:
+            super()._shut_early()
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """Receive into `buf` by a socket that `ssl` has wrapped."""
+        try:
+            return cast(int, self.socket.recv_into(buf))
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+
+    def write_to_fd(self, data: memoryview) -> int:
+        """Send what goes without waiting by a socket that `ssl` has wrapped."""
+        try:
+            return cast(int, self.socket.send(data))
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+
+
+def _is_connected(socket: sockets.socket) -> bool:
+    try:
+        socket.getpeername()
+    except OSError:
+        return False
+    return True

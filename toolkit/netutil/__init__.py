@@ -1,0 +1,42 @@
+"""Names and addresses: listening sockets, resolvers of host names, and contexts of TLS."""
+
+from toolkit.netutil.resolver import (
+    BlockingResolver,
+    DefaultExecutorResolver,
+    DefaultLoopResolver,
+    ExecutorResolver,
+    OverrideResolver,
+    Resolver,
+    ThreadedResolver,
+)
+from toolkit.netutil.sockets import (
+    ACCEPT_PAUSE,
+    ACCEPTS_PER_TURN,
+    DEFAULT_BACKLOG,
+    FREE_PORT_ATTEMPTS,
+    add_accept_handler,
+    bind_sockets,
+    bind_unix_socket,
+    is_valid_ip,
+)
+from toolkit.netutil.tls import ssl_options_to_context, ssl_wrap_socket
+
+__all__ = [
+    "ACCEPTS_PER_TURN",
+    "ACCEPT_PAUSE",
+    "DEFAULT_BACKLOG",
+    "FREE_PORT_ATTEMPTS",
+    "BlockingResolver",
+    "DefaultExecutorResolver",
+    "DefaultLoopResolver",
+    "ExecutorResolver",
+    "OverrideResolver",
+    "Resolver",
+    "ThreadedResolver",
+    "add_accept_handler",
+    "bind_sockets",
+    "bind_unix_socket",
+    "is_valid_ip",
+    "ssl_options_to_context",
+    "ssl_wrap_socket",
+]
