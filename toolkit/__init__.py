@@ -5,14 +5,42 @@ that only wants ``toolkit.iostream``.
 """
 
 import importlib
+from collections.abc import Awaitable, Callable, Coroutine
 from types import ModuleType
+from typing import Any, TypeVar
 
 from toolkit._version import __version__
 
-__all__ = ["__version__", "version", "version_info"]
+__all__ = ["__version__", "run", "version", "version_info"]
 
 version = __version__
 version_info = (*(int(part) for part in __version__.split(".")), 0)
+
+_T = TypeVar("_T")
+
+
+def run(
+    main: Callable[[], Awaitable[_T]] | Coroutine[Any, Any, _T],
+    *,
+    uvloop: bool | None = None,
+    debug: bool = False,
+) -> _T:
+    """Run a program, and return what its main coroutine returns; see `toolkit.ioloop.run`.
+
+    Example::
+
+        async def main():
+            ...
+
+        toolkit.run(main)
+
+    Args:
+        main: a coroutine function without arguments, or a coroutine.
+        uvloop: True for uvloop's loop, False for asyncio's, None for uvloop's when installed.
+        debug: asyncio's debug mode, and a watchdog that names what blocks the loop.
+    """
+    result: _T = importlib.import_module("toolkit.ioloop").run(main, uvloop=uvloop, debug=debug)
+    return result
 
 
 def __getattr__(name: str) -> ModuleType:

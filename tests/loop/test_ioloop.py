@@ -3,8 +3,12 @@
 import asyncio
 import concurrent.futures
 import datetime
+import gc
+import signal
 import sys
 import threading
+import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,9 +16,11 @@ import pytest
 
 from tests.loops import FACTORIES, expect_log
 from toolkit.concurrent import (
+    BadYieldError,
     future_set_exception_unless_cancelled,
     future_set_result_unless_cancelled,
     is_future,
+    moment,
 )
 from toolkit.ioloop import IOLoop, TimeoutError, new_event_loop
 
@@ -240,9 +246,63 @@ def test_run_sync_raises_what_the_coroutine_raises(io_loop: IOLoop) -> None:
 
 
 def test_run_sync_takes_a_plain_function(io_loop: IOLoop) -> None:
+    """It may return whatever a coroutine may yield."""
+
+    async def answer() -> int:
+        return 42
+
     assert io_loop.run_sync(lambda: None) is None
+    assert io_loop.run_sync(lambda: [answer(), answer()]) == [42, 42]
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        assert io_loop.run_sync(lambda: executor.submit(int, "42")) == 42
     with pytest.raises(ZeroDivisionError):
         io_loop.run_sync(lambda: 1 / 0)
+    with pytest.raises(BadYieldError, match="42"):
+        io_loop.run_sync(lambda: 42)
+
+
+def test_run_sync_calls_the_function_in_the_running_loop(io_loop: IOLoop) -> None:
+    def current() -> None:
+        assert IOLoop.current() is io_loop
+        assert asyncio.get_running_loop() is io_loop.asyncio_loop
+
+    io_loop.run_sync(current)
+
+
+async def test_run_sync_in_a_running_loop_is_an_error() -> None:
+    loop = IOLoop.current()
+    with pytest.raises(RuntimeError, match="already running"):
+        loop.run_sync(lambda: None)
+
+
+def test_stop_ends_run_sync_with_an_error_and_cancels_the_coroutine(io_loop: IOLoop) -> None:
+    steps = []
+
+    async def stopped() -> None:
+        try:
+            io_loop.stop()
+            await asyncio.Event().wait()
+        finally:
+            steps.append("cleaned up")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        io_loop.run_sync(stopped)
+    assert steps == ["cleaned up"]
+
+
+def test_an_interrupt_of_run_sync_cancels_the_coroutine(io_loop: IOLoop) -> None:
+    steps = []
+
+    async def interrupted() -> None:
+        io_loop.asyncio_loop.call_soon(signal.raise_signal, signal.SIGINT)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            steps.append("cleaned up")
+
+    with pytest.raises(KeyboardInterrupt):
+        io_loop.run_sync(interrupted, timeout=20)
+    assert steps == ["cleaned up"]
 
 
 def test_run_sync_can_run_again_after_a_timeout(io_loop: IOLoop) -> None:
@@ -284,6 +344,147 @@ def test_start_runs_until_stop(io_loop: IOLoop) -> None:
     assert seen == [1, 2]
 
 
+def test_stop_before_start_returns_from_it_at_once(io_loop: IOLoop) -> None:
+    io_loop.stop()
+    io_loop.start()
+
+
+async def test_start_in_a_running_loop_is_an_error() -> None:
+    with pytest.raises(RuntimeError):
+        IOLoop.current().start()
+
+
+# -- close -------------------------------------------------------------------------------
+
+
+def test_close_closes_once_and_makes_the_loop_no_longer_current(loop_name: str) -> None:
+    loop = IOLoop(uvloop=loop_name == "uvloop")
+    assert IOLoop.current() is loop
+    assert loop.is_current
+    assert not loop.closing
+    for _ in range(2):
+        loop.close()
+        assert loop.closing
+        assert loop.asyncio_loop.is_closed()
+        assert IOLoop.current(instance=False) is None
+
+
+def test_close_gives_the_thread_back_the_loop_that_it_had(clean: None) -> None:
+    first = IOLoop()
+    second = IOLoop()
+    assert second.old_asyncio is first.asyncio_loop
+    assert IOLoop.current() is second
+    second.close()
+    assert IOLoop.current() is first
+    third = IOLoop()
+    first.close()
+    assert IOLoop.current() is third
+    third.close()
+    assert IOLoop.current(instance=False) is None
+
+
+async def test_a_running_loop_is_not_closed() -> None:
+    loop = IOLoop.current()
+    with pytest.raises(RuntimeError, match="Cannot close a running event loop"):
+        loop.close()
+    assert not loop.closing
+    assert IOLoop.current() is loop
+
+
+def test_loops_leave_nothing_behind(loop_name: str) -> None:
+    """Neither those closed by us nor those that somebody else closes."""
+    wrappers: list[weakref.ref[IOLoop]] = []
+
+    async def use() -> None:
+        loop = IOLoop.current()
+        wrappers.append(weakref.ref(loop))
+        loop.add_callback(str)
+        loop.call_later(1000, str)
+        await asyncio.sleep(0)
+
+    for _ in range(3):
+        with asyncio.Runner(loop_factory=FACTORIES[loop_name]) as runner:
+            runner.run(use())
+        loop = IOLoop(make_current=False, uvloop=loop_name == "uvloop")
+        loop.run_sync(use)
+        loop.close()
+    del loop, runner
+    gc.collect()
+    assert [wrapper() for wrapper in wrappers] == [None] * 6
+
+
+def test_threads_may_make_and_close_loops_at_once(loop_name: str) -> None:
+    def make() -> None:
+        for _ in range(10):
+            IOLoop(make_current=False, uvloop=loop_name == "uvloop").close()
+
+    with concurrent.futures.ThreadPoolExecutor(4) as executor:
+        for done in [executor.submit(make) for _ in range(4)]:
+            done.result()
+
+
+# -- deprecated ways to the current loop -------------------------------------------------
+
+
+def test_make_current_and_clear_current_set_the_loop_of_the_thread(clean: None) -> None:
+    first = IOLoop()
+    second = IOLoop(make_current=False)
+    with pytest.warns(DeprecationWarning, match="make_current is deprecated") as caught:
+        second.make_current()
+    assert caught[0].filename == __file__
+    assert IOLoop.current() is IOLoop.instance() is second
+    with pytest.warns(DeprecationWarning, match="clear_current is deprecated") as caught:
+        IOLoop.clear_current()
+    assert caught[0].filename == __file__
+    assert IOLoop.current() is first
+    with pytest.warns(DeprecationWarning, match="make_current is deprecated"):
+        second.install()
+    assert IOLoop.current() is second
+    with pytest.warns(DeprecationWarning, match="clear_current is deprecated"):
+        IOLoop.clear_instance()
+    assert IOLoop.current() is first
+    first.close()
+    second.close()
+    with pytest.warns(DeprecationWarning, match="clear_current is deprecated"):
+        IOLoop.clear_current()
+    assert IOLoop.current(instance=False) is None
+
+
+def test_a_loop_that_is_not_current_is_while_it_runs(io_loop: IOLoop, clean: None) -> None:
+    other = IOLoop(make_current=False)
+    for _ in range(2):
+        seen = []
+        other.add_callback(lambda found=seen: found.append(IOLoop.current()))
+        other.add_callback(other.stop)
+        other.start()
+        assert seen == [other]
+        assert IOLoop.current() is io_loop
+    other.close()
+
+
+def test_a_policy_of_somebody_else_is_asked_for_its_loop(clean: None) -> None:
+    class Policy(asyncio.AbstractEventLoopPolicy):
+        loop: asyncio.AbstractEventLoop | None = None
+
+        def get_event_loop(self) -> asyncio.AbstractEventLoop:
+            if self.loop is None:
+                raise RuntimeError("no loop")
+            return self.loop
+
+        def set_event_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
+            self.loop = loop
+
+    before = asyncio.get_event_loop_policy()
+    asyncio.set_event_loop_policy(Policy())
+    try:
+        assert IOLoop.current(instance=False) is None
+        loop = IOLoop()
+        assert IOLoop.current() is loop
+        loop.close()
+    finally:
+        asyncio.set_event_loop_policy(before)
+
+
 # -- callbacks ---------------------------------------------------------------------------
 
 
@@ -320,6 +521,93 @@ async def test_an_error_in_a_callback_is_logged_and_the_loop_goes_on(
     assert [record.exc_info and record.exc_info[0] for record in records] == [ZeroDivisionError] * 2
 
 
+def test_add_callback_from_signal_wakes_the_loop(io_loop: IOLoop) -> None:
+    """The loop sleeps in its selector when the signal comes."""
+    seen = []
+
+    def handler(number: int, frame: object) -> None:
+        with pytest.warns(DeprecationWarning, match="add_callback_from_signal is deprecated"):
+            io_loop.add_callback_from_signal(lambda: (seen.append(number), io_loop.stop()))
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        io_loop.call_later(20, io_loop.stop)
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        io_loop.start()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert seen == [signal.SIGALRM]
+    io_loop.close()
+    with pytest.warns(DeprecationWarning, match="is deprecated"):
+        io_loop.add_callback_from_signal(pytest.fail)
+
+
+@pytest.mark.parametrize("value", [42, "text", object(), {}, [], moment])
+async def test_other_results_of_a_callback_do_not_matter(value: object) -> None:
+    finished = asyncio.Event()
+    IOLoop.current().add_callback(lambda: value)
+    IOLoop.current().add_callback(finished.set)
+    await finished.wait()
+
+
+async def test_an_error_in_a_future_that_a_callback_returned_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One of a thread too, and one among others."""
+    loop = IOLoop.current()
+    future: asyncio.Future[None] = loop.asyncio_loop.create_future()
+    of_a_thread: concurrent.futures.Future[None] = concurrent.futures.Future()
+    cancelled: asyncio.Future[None] = loop.asyncio_loop.create_future()
+    listed: asyncio.Future[None] = loop.asyncio_loop.create_future()
+    for result in future, of_a_thread, cancelled, [listed]:
+        loop.add_callback(lambda result=result: result)
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    future.set_exception(ZeroDivisionError("of a future"))
+    of_a_thread.set_exception(ZeroDivisionError("of a thread"))
+    listed.set_exception(ZeroDivisionError("of a list"))
+    finished = asyncio.Event()
+    loop.call_later(0.02, finished.set)
+    await finished.wait()
+    records = expect_log(caplog, "toolkit.application", "Exception in callback")
+    assert sorted(str(record.exc_info and record.exc_info[1]) for record in records) == [
+        "of a future",
+        "of a list",
+        "of a thread",
+    ]
+
+
+async def test_a_callback_that_is_cancelled_is_not_logged() -> None:
+    def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    finished = asyncio.Event()
+    IOLoop.current().add_callback(cancelled)
+    IOLoop.current().add_callback(finished.set)
+    await finished.wait()
+
+
+async def test_a_coroutine_callback_is_kept_until_its_end() -> None:
+    """asyncio itself would let it be collected as garbage."""
+    finished: list[weakref.ref[asyncio.Event]] = []
+    done = asyncio.Event()
+
+    async def wait() -> None:
+        event = asyncio.Event()
+        finished.append(weakref.ref(event))
+        await event.wait()
+        done.set()
+
+    IOLoop.current().add_callback(wait)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gc.collect()
+    event = finished[0]()
+    assert event is not None
+    event.set()
+    await done.wait()
+
+
 async def test_a_coroutine_callback_is_carried_on() -> None:
     finished = asyncio.Event()
 
@@ -349,7 +637,7 @@ async def test_an_error_in_a_coroutine_callback_is_logged(
     assert tasks[0] is not None
     await asyncio.wait([tasks[0]])
     await asyncio.sleep(0)
-    [record] = expect_log(caplog, "toolkit.application", "Exception in a coroutine")
+    [record] = expect_log(caplog, "toolkit.application", "Exception in callback .*fail")
     assert record.exc_info is not None
     assert record.exc_info[0] is ZeroDivisionError
 
@@ -440,6 +728,20 @@ async def test_a_timer_may_be_removed_after_it_ran() -> None:
     loop.remove_timeout(handle)
 
 
+async def test_a_deadline_by_the_clock_on_the_wall_is_understood() -> None:
+    """Tornado's loops go by it."""
+    loop = IOLoop.current()
+    seen: list[str] = []
+    finished = asyncio.Event()
+    loop.call_at(time.time() + 0.1, finished.set)
+    loop.add_timeout(time.time() + 0.05, seen.append, "second")
+    loop.add_timeout(loop.time() + 0.02, seen.append, "first")
+    loop.call_at(time.time() - 1, seen.append, "past")
+    loop.call_at(time.time() + 3600, seen.append, "future")
+    await finished.wait()
+    assert seen == ["past", "first", "second"]
+
+
 @pytest.mark.parametrize("deadline", ["1", None, datetime.datetime(2030, 1, 1)])
 async def test_another_type_of_deadline_is_an_error(deadline: object) -> None:
     with pytest.raises(TypeError, match="Unsupported deadline"):
@@ -470,6 +772,29 @@ async def test_add_future_takes_a_future_of_a_thread() -> None:
     thread.start()
     assert await called == (1, threading.current_thread())
     thread.join()
+
+
+async def test_add_future_takes_a_future_of_another_loop() -> None:
+    """The callback comes to its own loop all the same."""
+    loop = IOLoop.current()
+    called: asyncio.Future[tuple[int, threading.Thread]] = asyncio.Future()
+
+    async def other() -> None:
+        future: asyncio.Future[int] = asyncio.Future()
+        loop.add_future(
+            future, lambda done: called.set_result((done.result(), threading.current_thread()))
+        )
+        future.set_result(1)
+        await asyncio.sleep(0)
+
+    await asyncio.to_thread(lambda: asyncio.run(other()))
+    assert await called == (1, threading.current_thread())
+
+
+@pytest.mark.parametrize("thing", [None, 42, print])
+async def test_add_future_takes_nothing_but_a_future(thing: Any) -> None:
+    with pytest.raises(TypeError, match="takes a Future, not"):
+        IOLoop.current().add_future(thing, print)
 
 
 async def test_an_error_in_a_callback_of_a_future_is_logged(

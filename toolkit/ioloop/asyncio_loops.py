@@ -1,7 +1,9 @@
-"""Which asyncio loop a program gets when it brings none."""
+"""Which asyncio loop a program gets, and which one a thread has."""
 
 import asyncio
 import importlib.util
+import sys
+from collections.abc import Callable
 
 
 def uvloop_installed() -> bool:
@@ -24,3 +26,32 @@ def new_event_loop(uvloop: bool | None = None) -> asyncio.AbstractEventLoop:
     import uvloop as implementation
 
     return implementation.new_event_loop()
+
+
+def loop_of_thread() -> asyncio.AbstractEventLoop | None:
+    """Return the open loop that is set for this thread, None without one; never make one."""
+    if sys.version_info >= (3, 14):
+        loop = _asked_for(asyncio.get_event_loop)
+    else:
+        # Before 3.14 asking asyncio makes a loop, or warns, when there is none.
+        policy = asyncio.get_event_loop_policy()
+        local = getattr(policy, "_local", None)
+        if local is None:
+            loop = _asked_for(policy.get_event_loop)  # not one of asyncio's policies
+        else:
+            loop = getattr(local, "_loop", None)
+    return None if loop is None or loop.is_closed() else loop
+
+
+def _asked_for(
+    get: Callable[[], asyncio.AbstractEventLoop],
+) -> asyncio.AbstractEventLoop | None:
+    try:
+        return get()
+    except RuntimeError:
+        return None
+
+
+def watches_sockets(loop: asyncio.AbstractEventLoop) -> bool:
+    """Say whether a loop has `add_reader`, which the proactor of Windows does not."""
+    return type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader
