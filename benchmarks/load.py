@@ -1,16 +1,18 @@
-"""Put a server under load with wrk, and read what wrk says about it."""
+"""Put a server under load with `wrk` or `line-load`, and read what they say about it."""
 
+import json
 import re
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
-from benchmarks.process import pinned
+from benchmarks.process import MeasureError, pinned
 
 CONNECTIONS = 64
 """Enough to keep one server busy, few enough that none of them waits for its turn to connect."""
 
 GRACE = 15.0
-"""Seconds beyond its duration after which wrk is taken to hang."""
+"""Seconds beyond its duration after which a load generator is taken to hang."""
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _REQUESTS = re.compile(r"^\s*(\d+) requests in ", re.MULTILINE)
@@ -20,13 +22,17 @@ _SOCKET_ERRORS = re.compile(r"^\s*(Socket errors: .+?)\s*$", re.MULTILINE)
 _WRONG_STATUS = re.compile(r"^\s*(Non-2xx or 3xx responses: \d+)\s*$", re.MULTILINE)
 
 
-class LoadError(Exception):
+class LoadError(MeasureError):
     """A span of load that gives no figure, because answers or connections failed."""
+
+
+LINE_LOAD = Path(__file__).resolve().parent / ".venv" / "bin" / "line-load"
+"""The program that `setup.sh` makes of line_load.c; it says there what it does."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk saw in one span.
+    """What a load generator saw in one span.
 
     Attributes:
         requests: answers received.
@@ -65,23 +71,63 @@ def parse(output: str) -> Load:
     return Load(int(requests[1]), float(rate[1]), percentiles["50"], percentiles["99"])
 
 
-def run_wrk(url: str, seconds: int, core: int) -> Load:
+def run_wrk(url: str, seconds: int, core: int, script: Path | None = None) -> Load:
     """Ask for `url` over and over for `seconds`, from `core`.
+
+    Args:
+        script: a Lua program that makes each request, if they are not all the same.
 
     Raises:
         LoadError: wrk failed, hung, or saw errors.
     """
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", url]
+    if script is not None:
+        command[-1:] = ["-s", str(script), url]
+    return parse(_run(command, seconds + GRACE, core))
+
+
+def run_lines(
+    port: int,
+    core: int,
+    *,
+    seconds: float = 0,
+    echoes: int = 0,
+    connections: int = CONNECTIONS,
+    per_connection: int = 0,
+    timeout: float = GRACE,
+    program: Path = LINE_LOAD,
+) -> Load:
+    """Ask for echoes of lines for `seconds`, or until `echoes` have come, from `core`.
+
+    Args:
+        per_connection: echoes after which a connection is closed and another one opened.
+        timeout: seconds beyond `seconds` after which the program is taken to hang.
+
+    Raises:
+        LoadError: a connection failed, or an echo was wrong or did not come.
+    """
+    numbers = (port, connections, seconds, echoes, per_connection)
+    output = _run([str(program), *map(str, numbers)], seconds + timeout, core)
+    seen = json.loads(output)
+    if not seen["echoes"]:
+        raise LoadError("not one line was echoed")
+    return Load(seen["echoes"], seen["echoes"] / seen["seconds"], seen["p50"], seen["p99"])
+
+
+def _run(command: list[str], timeout: float, core: int) -> str:
+    """Return what a load generator writes."""
+    name = Path(command[0]).name
     try:
         with pinned(core):
             done = subprocess.run(
-                command, check=False, capture_output=True, text=True, timeout=seconds + GRACE
+                command, check=False, capture_output=True, text=True, timeout=timeout
             )
     except subprocess.TimeoutExpired as error:
-        raise LoadError(f"wrk did not end within {error.timeout:.0f} s") from error
+        raise LoadError(f"{name} did not end within {error.timeout:.0f} s") from error
     if done.returncode != 0:
-        raise LoadError(f"wrk ended with {done.returncode}: {(done.stderr or done.stdout)[:100]!r}")
-    return parse(done.stdout)
+        said = (done.stderr or done.stdout)[:100]
+        raise LoadError(f"{name} ended with {done.returncode}: {said!r}")
+    return done.stdout
 
 
 def wrk_version() -> str:

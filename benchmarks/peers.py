@@ -1,68 +1,70 @@
-"""The tables of what is measured: the servers, the scenarios and the goals."""
+"""The tables of what is compared: the servers of each kind, and the goals."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Peer:
-    """One row of the report, and how to start its server.
+    """One row of a report, and how to start its server.
 
     Attributes:
         name: what `--only` calls it.
         label: what the report calls it.
         module: module of `benchmarks.servers` to run.
         arguments: its arguments after `--port`.
+        loop: the loop that it runs on, where only servers on the same loop are compared.
     """
 
     name: str
     label: str
     module: str
     arguments: tuple[str, ...] = ()
+    loop: str = ""
 
 
 @dataclass(frozen=True)
-class Scenario:
-    """One path that is asked for again and again, and the rule for its body."""
+class Comparison:
+    """A column of ratios.
 
+    Attributes:
+        heading: what the report calls the other server.
+        name: the other server's name; `{loop}` in it stands for the loop of the row.
+    """
+
+    heading: str
     name: str
-    title: str
-    path: str
-    right_body: Callable[[bytes], bool]
+
+    def against(self, peer: Peer) -> str:
+        """Return the name of the server that `peer` is compared with."""
+        return self.name.format(loop=peer.loop)
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound on the ratio of two peers' requests per CPU second in one scenario."""
+    """A bound on the ratio of two servers' figures in one scenario."""
 
     scenario: str
     peer: str
     against: str
-    at_least: float
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def bound(self) -> str:
+        """Return the bound in words."""
+        if self.at_least is not None:
+            return f"at least {self.at_least:g}"
+        return f"at most {self.at_most:g}"
+
+    def reached(self, ratio: float) -> bool:
+        """Return whether a ratio is within the bound."""
+        if self.at_least is not None:
+            return ratio >= self.at_least
+        return self.at_most is not None and ratio <= self.at_most
 
 
-def is_hello(body: bytes) -> bool:
-    """Return whether `body` is the answer to `hello`."""
-    return body == b"Hello, world!"
-
-
-def is_user(body: bytes) -> bool:
-    """Return whether `body` is the answer to `json`; spaces in JSON are everyone's own choice."""
-    try:
-        value: object = json.loads(body)
-    except ValueError:
-        return False
-    return value == {"id": 123, "name": "user 123"}
-
-
-BASELINE = "tornado"
-"""The peer that runs again and again within a round."""
-
-COMPARED = (BASELINE, "uvicorn", "floor")
-"""The peers that the report gives ratios to."""
-
-PEERS = (
+HTTP_PEERS = (
     Peer("floor", "floor: bare uvloop protocol, constant answer", "floor_app"),
     Peer("toolkit-uvloop", "toolkit on uvloop", "toolkit_app", ("--loop", "uvloop")),
     Peer("toolkit-asyncio", "toolkit on asyncio", "toolkit_app", ("--loop", "asyncio")),
@@ -72,10 +74,37 @@ PEERS = (
     Peer("uvicorn", "uvicorn[standard], raw ASGI", "uvicorn_server"),
     Peer("granian", "granian, raw ASGI", "granian_server"),
 )
+HTTP_COMPARISONS = (
+    Comparison("Tornado", "tornado"),
+    Comparison("uvicorn", "uvicorn"),
+    Comparison("floor", "floor"),
+)
 
-SCENARIOS = (
-    Scenario("hello", "13 bytes of text", "/", is_hello),
-    Scenario("json", "a small JSON object with one route argument", "/user/123", is_user),
+LOOPS = ("uvloop", "asyncio")
+STREAMS = (
+    ("toolkit", "toolkit"),
+    ("tornado", "Tornado"),
+    ("streams", "asyncio streams"),
+    ("protocol", "bare protocol"),
+)
+"""The kinds of streams: name, and what the report calls it."""
+
+
+def on_both_loops(module: str) -> Sequence[Peer]:
+    """Return each kind of stream on each loop, served by `benchmarks.servers.{module}_{kind}`."""
+    return tuple(
+        Peer(f"{kind}-{loop}", f"{label} on {loop}", f"{module}_{kind}", ("--loop", loop), loop)
+        for loop in LOOPS
+        for kind, label in STREAMS
+    )
+
+
+LINE_PEERS = on_both_loops("lines")
+PROXY_PEERS = on_both_loops("proxy")
+STREAM_COMPARISONS = (
+    Comparison("Tornado", "tornado-{loop}"),
+    Comparison("streams", "streams-{loop}"),
+    Comparison("protocol", "protocol-{loop}"),
 )
 
 GOALS = (
@@ -83,6 +112,17 @@ GOALS = (
     Goal("hello", "toolkit-uvloop", "uvicorn", 1.15),
     Goal("hello", "toolkit-uvloop", "floor", 0.42),
     Goal("hello", "toolkit-asyncio", "tornado", 6.5),
+    *(
+        goal
+        for loop in LOOPS
+        for goal in (
+            Goal("lines", f"toolkit-{loop}", f"tornado-{loop}", at_least=3.0),
+            Goal("lines", f"toolkit-{loop}", f"streams-{loop}", at_least=1.2),
+            Goal("bulk", f"toolkit-{loop}", f"tornado-{loop}", at_least=2.0),
+            Goal("bulk", f"toolkit-{loop}", f"streams-{loop}", at_least=1.0),
+            Goal("idle", f"toolkit-{loop}", f"tornado-{loop}", at_most=0.5),
+        )
+    ),
 )
 
 PACKAGES = ("toolkit", "tornado", "aiohttp", "sanic", "uvicorn", "httptools", "granian", "uvloop")

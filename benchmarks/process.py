@@ -1,21 +1,22 @@
 """Start a server on a core of its own, read its CPU time, and end it in every case."""
 
-import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from benchmarks.peers import Peer, Scenario
+from benchmarks.peers import Peer
+from benchmarks.servers.startup import COLLECT
 
 ADDRESS = "127.0.0.1"
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,10 +30,20 @@ STOP_TIMEOUT = 5.0
 POLL = 0.02
 """Seconds between two looks at a server that starts or ends."""
 
+SETTLED = 0.2
+"""Seconds within which nothing may change in a server before its memory is read."""
+
+SETTLE_TIMEOUT = 10.0
+"""Seconds after which a server is measured although something still changes."""
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class ServerError(Exception):
+class MeasureError(Exception):
+    """A run that gives no figure; the report names it."""
+
+
+class ServerError(MeasureError):
     """A server that did not come up, or answered with something else than it should."""
 
 
@@ -50,6 +61,14 @@ class CPUTime:
 
     def __sub__(self, other: "CPUTime") -> "CPUTime":
         return CPUTime(self.user - other.user, self.kernel - other.kernel)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a process holds, in bytes: all that is resident, and its share of what is shared."""
+
+    resident: int
+    proportional: int
 
 
 @dataclass(frozen=True)
@@ -161,12 +180,29 @@ def free_port() -> int:
         return port
 
 
+def settled(look: Callable[[], int]) -> int:
+    """Return what `look` sees once that has stopped to change, or has not for too long."""
+    deadline = time.monotonic() + SETTLE_TIMEOUT
+    before, seen = None, look()
+    while seen != before and time.monotonic() < deadline:
+        time.sleep(SETTLED)
+        before, seen = seen, look()
+    return seen
+
+
+def _sizes(text: str) -> dict[str, int]:
+    """Read the lines `Name:  12 kB` of a file in /proc, as bytes."""
+    found = re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)
+    return {name: int(kibibytes) * 1024 for name, kibibytes in found}
+
+
 class Server:
     """A running server; a context manager that starts it and ends it with all its children."""
 
-    def __init__(self, peer: Peer, core: int) -> None:
+    def __init__(self, peer: Peer, core: int, *arguments: str) -> None:
         self.peer = peer
         self.core = core
+        self.arguments = arguments
         self.port = free_port()
         # What the server prints goes to a file, for nobody would empty a pipe under load.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - `stop` closes it
@@ -179,6 +215,7 @@ class Server:
             "--port",
             str(self.port),
             *self.peer.arguments,
+            *self.arguments,
         ]
         with pinned(self.core):
             self._leader = subprocess.Popen(
@@ -206,10 +243,6 @@ class Server:
     ) -> None:
         self.stop()
 
-    def url(self, scenario: Scenario) -> str:
-        """Return where the scenario is served."""
-        return f"http://{ADDRESS}:{self.port}{scenario.path}"
-
     def cpu_time(self) -> CPUTime:
         """Return what the server, its threads and its children have used up to now."""
         members = tree(self._leader.pid, processes())
@@ -218,29 +251,50 @@ class Server:
             sum(process.kernel for process in members) / _TICKS,
         )
 
-    def check(self, scenario: Scenario) -> None:
-        """Ask twice on one connection and compare the answers.
+    def cpu_clock(self) -> float:
+        """Return the CPU time of the server's process alone, in seconds but finer than ticks."""
+        # What `clock_getcpuclockid` makes of a process id, which Python does not offer.
+        return time.clock_gettime((~self._leader.pid << 3) | 2)
+
+    def memory(self) -> Memory:
+        """Return what the server's process holds."""
+        fields = _sizes(self._proc("smaps_rollup").read_text())
+        return Memory(fields["Rss"], fields["Pss"])
+
+    def settled_memory(self) -> Memory:
+        """Return what the server holds after it collected its garbage and came to rest."""
+        os.kill(self._leader.pid, COLLECT)
+        settled(lambda: self.memory().resident)
+        return self.memory()
+
+    def forget_peak(self) -> None:
+        """Count `peak` from now on."""
+        self._proc("clear_refs").write_text("5")
+
+    def peak(self) -> int:
+        """Return the most bytes that were resident since the start or `forget_peak`."""
+        return _sizes(self._proc("status").read_text())["VmHWM"]
+
+    def descriptors(self) -> int:
+        """Count the open file descriptors of the server's process."""
+        return len(os.listdir(self._proc("fd")))
+
+    def wait_for_descriptors(self, at_least: int) -> None:
+        """Wait until so many are open, as when connections are accepted.
 
         Raises:
-            ServerError: status or body is wrong, or the connection was not kept.
+            ServerError: they were not in time.
         """
-        connection = http.client.HTTPConnection(ADDRESS, self.port, timeout=START_TIMEOUT)
-        try:
-            for _ in range(2):
-                connection.request("GET", scenario.path)
-                response = connection.getresponse()
-                body = response.read()
-                if response.status != 200 or not scenario.right_body(body):
-                    raise ServerError(
-                        f"{self.peer.name}: GET {scenario.path} gave {response.status} "
-                        f"{body[:100]!r}"
-                    )
-                if connection.sock is None:
-                    raise ServerError(f"{self.peer.name}: did not keep the connection alive")
-        except (OSError, http.client.HTTPException) as error:
-            raise ServerError(f"{self.peer.name}: GET {scenario.path}: {error!r}") from error
-        finally:
-            connection.close()
+        deadline = time.monotonic() + START_TIMEOUT
+        while (seen := self.descriptors()) < at_least:
+            if time.monotonic() > deadline:
+                raise ServerError(
+                    f"{self.peer.name}: {seen} descriptors open, {at_least} should be"
+                )
+            time.sleep(0.001)
+
+    def _proc(self, name: str) -> Path:
+        return Path(f"/proc/{self._leader.pid}/{name}")
 
     def stop(self) -> None:
         """End the server and its children: ask, wait, then kill."""

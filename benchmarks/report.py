@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.load import Load
-from benchmarks.peers import BASELINE, COMPARED, PACKAGES, PEERS, Goal, Scenario
-from benchmarks.process import CPUTime
+from benchmarks.peers import PACKAGES, Comparison, Goal, Peer
 
-LABELS = {peer.name: peer.label for peer in PEERS}
+Values = Mapping[str, float]
+"""What was measured, by name."""
 
 
 @dataclass(frozen=True)
@@ -24,25 +23,18 @@ class Run:
         peer: its name.
         round: number of the round, from 0.
         position: place within the round, from 0.
-        load: what the load generator saw.
-        cpu: what the server spent on it.
+        values: what was measured.
     """
 
     peer: str
     round: int
     position: int
-    load: Load
-    cpu: CPUTime
-
-    @property
-    def per_cpu_second(self) -> float:
-        """Return the requests answered per second of the server's CPU time."""
-        return self.load.requests / self.cpu.total
+    values: Values
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of two servers' requests per CPU second: its median over rounds, and its range."""
+    """A ratio of two servers' figures: its median over rounds, and its range."""
 
     median: float
     lowest: float
@@ -51,21 +43,55 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Summary:
-    """The medians of one server over all rounds; times in seconds.
+    """One server over all rounds.
 
     Attributes:
+        values: the median of each value.
         ratios: by the name of the server that it is compared with.
     """
 
     peer: str
     runs: int
-    per_second: float
-    per_cpu_second: float
-    cpu_per_request: float
-    kernel_per_request: float
-    p50: float
-    p99: float
+    values: Values
     ratios: Mapping[str, Ratio]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its heading, and how it shows a server's values."""
+
+    heading: str
+    show: Callable[[Values], str]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the table of a scenario looks like.
+
+    Attributes:
+        peers: the servers that may be in it.
+        columns: what it shows of each.
+        figure: name of the value that ratios, goals and the order of the rows are about.
+        unit: what the figure is, in words.
+        comparisons: columns of ratios; the first one comes with its range.
+        lowest_first: whether less of the figure is better.
+    """
+
+    peers: Sequence[Peer]
+    columns: Sequence[Column]
+    figure: str
+    unit: str
+    comparisons: Sequence[Comparison] = ()
+    lowest_first: bool = False
+
+    def peer(self, name: str) -> Peer:
+        """Return the server of that name."""
+        return next(peer for peer in self.peers if peer.name == name)
+
+
+def number(heading: str, name: str, digits: int = 0, scale: float = 1.0) -> Column:
+    """Return a column that shows one value, multiplied by `scale`."""
+    return Column(heading, lambda values: f"{values[name] * scale:,.{digits}f}")
 
 
 def nearest(run: Run, candidates: Iterable[Run]) -> Run | None:
@@ -74,72 +100,63 @@ def nearest(run: Run, candidates: Iterable[Run]) -> Run | None:
     return min(same_round, key=lambda other: abs(other.position - run.position), default=None)
 
 
-def ratio(runs: Iterable[Run], against: Iterable[Run]) -> Ratio | None:
+def ratio(runs: Iterable[Run], against: Iterable[Run], figure: str) -> Ratio | None:
     """Divide each run by the nearest one of `against` in its round; None if there is none."""
     others = list(against)
     values = [
-        run.per_cpu_second / other.per_cpu_second
+        run.values[figure] / other.values[figure]
         for run in runs
         if (other := nearest(run, others)) is not None
     ]
     return Ratio(statistics.median(values), min(values), max(values)) if values else None
 
 
-def summarise(runs: Sequence[Run]) -> list[Summary]:
-    """Return one summary per server that was measured, the cheapest server first."""
+def summarise(runs: Iterable[Run], layout: Layout) -> list[Summary]:
+    """Return one summary per server that was measured, the best one first."""
     by_peer: dict[str, list[Run]] = {}
     for run in runs:
         by_peer.setdefault(run.peer, []).append(run)
-
-    def median(peer: str, figure: Callable[[Run], float]) -> float:
-        return statistics.median(figure(run) for run in by_peer[peer])
-
-    summaries = [
-        Summary(
-            peer=peer,
-            runs=len(its_runs),
-            per_second=median(peer, lambda run: run.load.per_second),
-            per_cpu_second=median(peer, lambda run: run.per_cpu_second),
-            cpu_per_request=median(peer, lambda run: run.cpu.total / run.load.requests),
-            kernel_per_request=median(peer, lambda run: run.cpu.kernel / run.load.requests),
-            p50=median(peer, lambda run: run.load.p50),
-            p99=median(peer, lambda run: run.load.p99),
-            ratios={
-                name: found
-                for name in COMPARED
-                if (found := ratio(its_runs, by_peer.get(name, ()))) is not None
-            },
-        )
-        for peer, its_runs in by_peer.items()
-    ]
-    return sorted(summaries, key=lambda summary: summary.per_cpu_second, reverse=True)
+    summaries = []
+    for name, its_runs in by_peer.items():
+        others = [comparison.against(layout.peer(name)) for comparison in layout.comparisons]
+        ratios = {
+            other: found
+            for other in others
+            if (found := ratio(its_runs, by_peer.get(other, ()), layout.figure)) is not None
+        }
+        values = {
+            value: statistics.median(run.values[value] for run in its_runs)
+            for value in its_runs[0].values
+        }
+        summaries.append(Summary(name, len(its_runs), values, ratios))
+    return sorted(
+        summaries,
+        key=lambda summary: summary.values[layout.figure],
+        reverse=not layout.lowest_first,
+    )
 
 
-def table(summaries: Iterable[Summary]) -> str:
+def table(summaries: Iterable[Summary], layout: Layout) -> str:
     """Lay the summaries out as a Markdown table."""
+    headings = [column.heading for column in layout.columns]
+    for comparison in layout.comparisons:
+        headings.append(f"× {comparison.heading}")
+        if comparison is layout.comparisons[0]:
+            headings.append("lowest–highest")
     rows = [
-        "| server | req/s | req/CPU-s | CPU µs/req | of it kernel | p50 ms | p99 ms "
-        "| × Tornado | lowest–highest | × uvicorn | × floor |",
-        "|---|" + "---:|" * 10,
+        f"| server | {' | '.join(headings)} |",
+        "|---|" + "---:|" * len(headings),
     ]
     for summary in summaries:
-        baseline = summary.ratios.get(BASELINE)
-        spread = f"{baseline.lowest:.2f}–{baseline.highest:.2f}" if baseline else "–"
-        kernel_share = summary.kernel_per_request / summary.cpu_per_request
-        to_baseline, to_uvicorn, to_floor = (
-            f"{found.median:.2f}" if (found := summary.ratios.get(name)) else "–"
-            for name in COMPARED
-        )
-        rows.append(
-            f"| {LABELS[summary.peer]} "
-            f"| {summary.per_second:,.0f} "
-            f"| {summary.per_cpu_second:,.0f} "
-            f"| {summary.cpu_per_request * 1e6:.1f} "
-            f"| {summary.kernel_per_request * 1e6:.1f} ({kernel_share:.0%}) "
-            f"| {summary.p50 * 1e3:.2f} "
-            f"| {summary.p99 * 1e3:.2f} "
-            f"| {to_baseline} | {spread} | {to_uvicorn} | {to_floor} |"
-        )
+        peer = layout.peer(summary.peer)
+        cells = [peer.label]
+        cells += [column.show(summary.values) for column in layout.columns]
+        for comparison in layout.comparisons:
+            found = summary.ratios.get(comparison.against(peer))
+            cells.append(f"{found.median:.2f}" if found else "–")
+            if comparison is layout.comparisons[0]:
+                cells.append(f"{found.lowest:.2f}–{found.highest:.2f}" if found else "–")
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
@@ -150,13 +167,13 @@ def judge(goals: Iterable[Goal], scenario: str, summaries: Iterable[Summary]) ->
     for goal in goals:
         if goal.scenario != scenario:
             continue
-        aim = f"{goal.scenario}: {goal.peer} at least {goal.at_least:g} × {goal.against}"
+        aim = f"{goal.scenario}: {goal.peer} {goal.bound} × {goal.against}"
         summary = by_peer.get(goal.peer)
         found = summary.ratios.get(goal.against) if summary else None
         if found is None:
             lines.append(f"- {aim}: not measured")
         else:
-            verdict = "reached" if found.median >= goal.at_least else "missed"
+            verdict = "reached" if goal.reached(found.median) else "missed"
             lines.append(
                 f"- {aim}: {verdict}, {found.median:.3g} "
                 f"({found.lowest:.3g} to {found.highest:.3g})"
@@ -165,7 +182,9 @@ def judge(goals: Iterable[Goal], scenario: str, summaries: Iterable[Summary]) ->
 
 
 def page(
-    scenario: Scenario,
+    name: str,
+    title: str,
+    layout: Layout,
     summaries: Sequence[Summary],
     setting: Iterable[str],
     problems: Sequence[str],
@@ -178,11 +197,10 @@ def page(
         problems: lines that say which runs gave no figure, and why.
         goals: lines that say what was aimed at.
     """
-    parts = [
-        f"# `{scenario.name}`: {scenario.title} (GET {scenario.path})",
-        table(summaries),
-        "Medians over rounds. Ratios compare requests per CPU second within a round.",
-    ]
+    notes = "Medians over rounds."
+    if layout.comparisons:
+        notes += f" Ratios compare {layout.unit} within a round."
+    parts = [f"# `{name}`: {title}", table(summaries, layout), notes]
     if goals:
         parts += ["## Goals", "\n".join(goals)]
     if problems:
@@ -191,7 +209,7 @@ def page(
     return "\n\n".join(parts) + "\n"
 
 
-def describe_machine(now: datetime.datetime, wrk: str) -> list[str]:
+def describe_machine(now: datetime.datetime) -> list[str]:
     """Return lines about the machine, its software and how busy it was before."""
     load = ", ".join(f"{average:.2f}" for average in os.getloadavg())
     return [
@@ -200,7 +218,6 @@ def describe_machine(now: datetime.datetime, wrk: str) -> list[str]:
         f"kernel: {platform.system()} {platform.release()}",
         f"Python: {platform.python_implementation()} {platform.python_version()}",
         f"packages: {', '.join(map(package_version, PACKAGES))}",
-        f"wrk: {wrk}",
         f"load average before: {load}",
     ]
 

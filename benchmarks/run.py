@@ -5,38 +5,52 @@ import datetime
 import os
 import random
 import shlex
-import shutil
 import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import FrameType
 
 from benchmarks import report
-from benchmarks.load import CONNECTIONS, LoadError, run_wrk, wrk_version
-from benchmarks.peers import BASELINE, GOALS, PEERS, SCENARIOS, Peer, Scenario
-from benchmarks.process import Server, ServerError, choose_cores, siblings_of
+from benchmarks.peers import GOALS, Peer
+from benchmarks.process import MeasureError, choose_cores, siblings_of
+from benchmarks.scenarios import SCENARIOS, Cores, Scenario, Sizes
 
 RESULTS = Path(__file__).resolve().parent / "results"
-
-WARM_UP = 1
-"""Seconds of load before the measured span: connections, caches and lazy imports."""
 
 BASELINE_EVERY = 2
 """Servers between two runs of the baseline: with two, each stands right beside one."""
 
 
+QUICK = Sizes(seconds=1, mebibytes=64, idle=1000, churn=5000, churn_peers=2000)
+"""What `--quick` measures: enough to see that it works."""
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What to measure, how long and where."""
+    """What to measure, how much and where.
 
-    peers: Sequence[Peer]
+    Attributes:
+        peers: names of the servers; None for all.
+        rounds: of each scenario; None for its own number.
+    """
+
     scenarios: Sequence[Scenario]
-    rounds: int
-    seconds: int
-    server_core: int
-    load_core: int
+    peers: Sequence[str] | None
+    rounds: int | None
+    sizes: Sizes
+    cores: Cores
+
+    def peers_of(self, scenario: Scenario) -> list[Peer]:
+        """Return the servers that are measured in a scenario."""
+        return [
+            peer for peer in scenario.layout.peers if self.peers is None or peer.name in self.peers
+        ]
+
+    def rounds_of(self, scenario: Scenario) -> int:
+        """Return how often each of them is measured."""
+        return self.rounds or scenario.rounds
 
 
 def positive(text: str) -> int:
@@ -47,80 +61,81 @@ def positive(text: str) -> int:
     return number
 
 
-def named(table: Sequence[Peer] | Sequence[Scenario], text: str) -> list[str]:
-    """Read a comma-separated list of names, each of which must be in `table`."""
-    known = [row.name for row in table]
-    names = [name.strip() for name in text.split(",")]
-    if unknown := [name for name in names if name not in known]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(known)}")
-    return names
+def names_of(known: Collection[str]) -> Callable[[str], list[str]]:
+    """Return what reads a comma-separated list of names, each of which must be known."""
+
+    def read(text: str) -> list[str]:
+        names = [name.strip() for name in text.split(",")]
+        if unknown := [name for name in names if name not in known]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(known)}")
+        return names
+
+    return read
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line; `rounds` and `seconds` are filled in by `--quick`."""
+    """Read the command line; what it does not say about sizes is left None."""
+    # A dict keeps the order of the tables and each name once.
+    peers = list(dict.fromkeys(peer.name for row in SCENARIOS for peer in row.layout.peers))
+    scenarios = [scenario.name for scenario in SCENARIOS]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument(
-        "--only",
-        type=lambda text: named(PEERS, text),
-        metavar="NAME,NAME",
-        help=f"servers to measure, of: {', '.join(peer.name for peer in PEERS)}",
-    )
-    parser.add_argument(
-        "--scenario",
-        type=lambda text: named(SCENARIOS, text),
-        metavar="NAME,NAME",
-        help=f"scenarios to measure, of: {', '.join(scenario.name for scenario in SCENARIOS)}",
-    )
-    parser.add_argument("--rounds", type=positive, help="rounds per scenario (5)")
-    parser.add_argument("--seconds", type=positive, help="measured seconds per run (4)")
-    parser.add_argument("--quick", action="store_true", help="smoke run: 2 rounds of 1 second")
-    options = parser.parse_args(arguments)
-    options.rounds = options.rounds or (2 if options.quick else 5)
-    options.seconds = options.seconds or (1 if options.quick else 4)
-    return options
+    for option, known, what in (
+        ("--only", peers, "servers"),
+        ("--scenario", scenarios, "scenarios"),
+    ):
+        parser.add_argument(
+            option,
+            type=names_of(known),
+            metavar="NAME,NAME",
+            help=f"{what} to measure, of: {', '.join(known)}",
+        )
+    usual = Sizes()
+    for option, what in (
+        ("--rounds", "rounds per scenario (5; 1 where only memory is measured)"),
+        ("--seconds", f"measured seconds per run ({usual.seconds})"),
+        ("--mebibytes", f"through a proxy per run of `bulk` ({usual.mebibytes})"),
+        ("--idle", f"connections held by `idle` ({usual.idle})"),
+        ("--churn", f"connections of `churn`, for the project ({usual.churn})"),
+        ("--churn-peers", f"the same, for the others ({usual.churn_peers})"),
+    ):
+        parser.add_argument(option, type=positive, metavar="N", help=what)
+    parser.add_argument("--quick", action="store_true", help="smoke run: 2 rounds, small sizes")
+    return parser.parse_args(arguments)
 
 
-def round_order(peers: Sequence[Peer], chance: random.Random) -> list[Peer]:
-    """Shuffle the peers, with the baseline at both ends and after every few of the others."""
-    baseline = [peer for peer in peers if peer.name == BASELINE]
-    others = [peer for peer in peers if peer.name != BASELINE]
-    chance.shuffle(others)
-    order = list(baseline)
-    for start in range(0, len(others), BASELINE_EVERY):
-        order += others[start : start + BASELINE_EVERY] + baseline
+def round_order(layout: report.Layout, peers: Sequence[Peer], chance: random.Random) -> list[Peer]:
+    """Shuffle the peers, those with the same baseline together.
+
+    The baseline, which the first ratios are to, stands at both ends of its group and after
+    every few of the others.
+    """
+    groups: dict[str, list[Peer]] = {}
+    for peer in peers:
+        groups.setdefault(layout.comparisons[0].against(peer), []).append(peer)
+    order = []
+    for name, group in chance.sample(list(groups.items()), len(groups)):
+        baseline = [peer for peer in group if peer.name == name]
+        others = [peer for peer in group if peer.name != name]
+        chance.shuffle(others)
+        order += baseline
+        for start in range(0, len(others), BASELINE_EVERY):
+            order += others[start : start + BASELINE_EVERY] + baseline
     return order
 
 
 def check_all(plan: Plan) -> list[str]:
-    """Start each server once and look at its answers; return what is wrong."""
+    """Look at the answers of each server once; return what is wrong."""
     wrong = []
-    for peer in plan.peers:
-        try:
-            with Server(peer, plan.server_core) as server:
-                for scenario in plan.scenarios:
-                    server.check(scenario)
-        except ServerError as error:
-            wrong.append(str(error))
+    for scenario in plan.scenarios:
+        if missing := scenario.missing():
+            wrong.append(f"{scenario.name}: {missing} is missing; benchmarks/setup.sh gets it")
+            continue
+        for peer in plan.peers_of(scenario):
+            try:
+                scenario.check(peer, plan.cores)
+            except MeasureError as error:
+                wrong.append(f"{scenario.name}: {error}")
     return wrong
-
-
-def measure(plan: Plan, peer: Peer, scenario: Scenario, round_: int, position: int) -> report.Run:
-    """Start a server, check it, warm it up, measure it and end it.
-
-    Raises:
-        ServerError: it did not come up, or gave a wrong answer.
-        LoadError: it failed under load.
-    """
-    with Server(peer, plan.server_core) as server:
-        server.check(scenario)
-        url = server.url(scenario)
-        run_wrk(url, WARM_UP, plan.load_core)
-        before = server.cpu_time()
-        load = run_wrk(url, plan.seconds, plan.load_core)
-        cpu = server.cpu_time() - before
-    if cpu.total <= 0:
-        raise LoadError(f"{load.requests} answers, but no CPU time was counted")
-    return report.Run(peer.name, round_, position, load, cpu)
 
 
 def measure_scenario(
@@ -129,17 +144,22 @@ def measure_scenario(
     """Run all rounds of a scenario; return the runs, and one line for each that gave no figure."""
     runs = []
     problems = []
-    for round_ in range(plan.rounds):
-        for position, peer in enumerate(round_order(plan.peers, chance)):
-            where = f"{scenario.name}, round {round_ + 1} of {plan.rounds}, {peer.name}"
+    layout = scenario.layout
+    peers = plan.peers_of(scenario)
+    rounds = plan.rounds_of(scenario)
+    for round_ in range(rounds):
+        order = round_order(layout, peers, chance) if scenario.repeated else peers
+        for position, peer in enumerate(order):
+            where = f"{scenario.name}, round {round_ + 1} of {rounds}, {peer.name}"
             try:
-                run = measure(plan, peer, scenario, round_, position)
-            except (ServerError, LoadError) as error:
+                values = scenario.measure(peer, plan.cores, plan.sizes)
+            except MeasureError as error:
                 problems.append(f"{where}: {error}")
                 progress(problems[-1])
             else:
-                runs.append(run)
-                progress(f"{where}: {run.per_cpu_second:,.0f} requests per CPU second")
+                runs.append(report.Run(peer.name, round_, position, values))
+                shown = (f"{column.heading} {column.show(values)}" for column in layout.columns)
+                progress(f"{where}: {', '.join(shown)}")
     return runs, problems
 
 
@@ -148,18 +168,24 @@ def progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def describe(plan: Plan, arguments: Sequence[str]) -> list[str]:
+def describe(plan: Plan, scenario: Scenario, arguments: Sequence[str]) -> list[str]:
     """Return the lines of the report that say where and how it was measured."""
-    if plan.server_core == plan.load_core:
-        cores = f"server and wrk share core {plan.server_core}, the only one: req/s is too low"
+    cores = plan.cores
+    if cores.server == cores.load:
+        where = f"server and load share core {cores.server}, the only one: the rates are too low"
     else:
-        cores = f"server on core {plan.server_core}, wrk on core {plan.load_core}"
+        where = f"server on core {cores.server}, load on core {cores.load}"
+    rounds = str(plan.rounds_of(scenario))
+    if scenario.repeated:
+        rounds += (
+            f", in shuffled order, {scenario.layout.comparisons[0].heading} again after every "
+            f"{BASELINE_EVERY} servers"
+        )
     return [
-        *report.describe_machine(datetime.datetime.now(datetime.UTC), wrk_version()),
-        f"load: wrk -t1 -c{CONNECTIONS}, {WARM_UP} s to warm up, then {plan.seconds} s",
-        f"rounds: {plan.rounds}, in shuffled order, {BASELINE} again after every "
-        f"{BASELINE_EVERY} servers",
-        f"cores: {cores}",
+        *report.describe_machine(datetime.datetime.now(datetime.UTC)),
+        f"load: {scenario.describe(plan.sizes)}",
+        f"rounds: {rounds}",
+        f"cores: {where}",
         f"command: `{shlex.join(['python', '-m', 'benchmarks.run', *arguments])}`",
     ]
 
@@ -167,16 +193,20 @@ def describe(plan: Plan, arguments: Sequence[str]) -> list[str]:
 def make_plan(options: argparse.Namespace) -> Plan:
     """Turn the command line and the machine's cores into a plan."""
     allowed = os.sched_getaffinity(0)
-    server_core, load_core = choose_cores(allowed, siblings_of(min(allowed)))
+    sizes = QUICK if options.quick else Sizes()
+    given = {
+        field.name: size
+        for field in fields(Sizes)
+        if (size := getattr(options, field.name)) is not None
+    }
     return Plan(
-        peers=[peer for peer in PEERS if not options.only or peer.name in options.only],
         scenarios=[
             row for row in SCENARIOS if not options.scenario or row.name in options.scenario
         ],
-        rounds=options.rounds,
-        seconds=options.seconds,
-        server_core=server_core,
-        load_core=load_core,
+        peers=options.only,
+        rounds=options.rounds or (2 if options.quick else None),
+        sizes=replace(sizes, **given),
+        cores=Cores(*choose_cores(allowed, siblings_of(min(allowed)))),
     )
 
 
@@ -188,25 +218,30 @@ def run(plan: Plan, arguments: Sequence[str], keep: bool) -> int:
     """
     if wrong := check_all(plan):
         progress("\n".join(wrong))
-        progress(f"{len(wrong)} of {len(plan.peers)} servers cannot be measured; see above")
+        progress("not all servers can be measured; see above")
         return 1
     goals = []
     failed = 0
     for scenario in plan.scenarios:
-        setting = describe(plan, arguments)
+        if not plan.peers_of(scenario):
+            continue
+        setting = describe(plan, scenario, arguments)
         runs, problems = measure_scenario(plan, scenario, random.Random())
         failed += len(problems)
-        summaries = report.summarise(runs)
+        layout = scenario.layout
+        summaries = report.summarise(runs, layout)
         its_goals = report.judge(GOALS, scenario.name, summaries)
         goals += its_goals
-        text = report.page(scenario, summaries, setting, problems, its_goals)
+        text = report.page(
+            scenario.name, scenario.title, layout, summaries, setting, problems, its_goals
+        )
         if keep:
             # Before it is printed: a reader of stdout that has gone away costs no figures.
             RESULTS.mkdir(exist_ok=True)
             (RESULTS / f"{scenario.name}.md").write_text(text, encoding="utf-8")
         print(text, flush=True)
     if goals:
-        print("Goals, on requests per CPU second:")
+        print("Goals, ratios of the figures per CPU second or per connection:")
         print("\n".join(goals))
     if not keep:
         progress("A part or a smoke run: the report was not written to benchmarks/results.")
@@ -223,9 +258,6 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run the benchmark for a command line; return the exit status."""
     options = parse_arguments(arguments)
-    if shutil.which("wrk") is None:
-        progress("wrk is missing; benchmarks/setup.sh installs it")
-        return 1
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     try:

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes ready what `python -m benchmarks.run` needs: benchmarks/.venv with the peers and this project
-# in it, and wrk. It may be run again at any time and skips what is there.
+# in it, wrk and a C compiler, and the load generator of lines that it compiles. It may be run again
+# at any time and skips what is there.
 #
 # PYTHON names the interpreter that the environment is made from (python3).
 set -euo pipefail
@@ -35,16 +36,27 @@ install_once benchmarks/requirements.txt "$venv/requirements.installed" \
 [ -f pyproject.toml ] || fail "there is no pyproject.toml, so the project cannot be installed"
 install_once pyproject.toml "$venv/pyproject.installed" -e '.[fast]'
 
-if ! command -v wrk >/dev/null; then
+# Installs Debian's packages $2… when there is no program $1.
+install_program() {
+  local program=$1
+  shift
+  command -v "$program" >/dev/null && return
   command -v apt-get >/dev/null ||
-    fail "wrk is missing and there is no apt-get here; install wrk (https://github.com/wg/wrk) by hand"
-  as_root=()
+    fail "$program is missing and there is no apt-get here; install $* by hand"
+  local as_root=()
   if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null ||
-      fail "wrk is missing and installing it needs root; as root: apt-get install wrk"
+      fail "$program is missing and installing it needs root; as root: apt-get install $*"
     as_root=(sudo)
   fi
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends wrk
-fi
+    apt-get install -y -qq --no-install-recommends "$@"
+}
+
+install_program wrk wrk
+install_program cc gcc libc6-dev
+
+line_load=$venv/bin/line-load
+[ "$line_load" -nt benchmarks/line_load.c ] ||
+  cc -O2 -Wall -Wextra -o "$line_load" benchmarks/line_load.c

@@ -2,21 +2,40 @@
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+import gc
+import importlib
+import signal
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 ADDRESS = "127.0.0.1"
 """The only address that the servers listen on: nothing here is meant for a network."""
 
+LOOPS = ("uvloop", "asyncio")
+"""Where there is a choice of loops; the first one is the default."""
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted; the default of a library is not what is compared."""
+
+COLLECT = signal.SIGUSR1
+"""Sent before memory is read, so that garbage not yet collected is no part of the figure."""
+
 
 def arguments(
-    description: str | None,
-    loops: Sequence[str] = (),
+    description: str | None, loops: Sequence[str] = (), proxy: bool = False
 ) -> argparse.Namespace:
-    """Read the server's command line: `port`, and `loop` where there is a choice of `loops`."""
+    """Read the server's command line.
+
+    Args:
+        loops: what `--loop` may be; without any there is no such option.
+        proxy: whether there is `--to`, the port that a proxy connects to.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--port", type=int, required=True, help=f"port to bind on {ADDRESS}")
     if loops:
         parser.add_argument("--loop", choices=loops, default=loops[0])
+    if proxy:
+        parser.add_argument("--to", type=int, required=True, help=f"port to reach on {ADDRESS}")
     return parser.parse_args()
 
 
@@ -31,3 +50,17 @@ def require_loop(package: str) -> None:
     seen = type(asyncio.get_running_loop()).__module__.partition(".")[0]
     if seen != package:
         raise RuntimeError(f"the running event loop is {seen}'s, wanted {package}'s")
+
+
+def run(main: Coroutine[Any, Any, None], loop: str) -> None:
+    """Run a server of streams on a loop of the package `loop` until the process is ended."""
+    factory = importlib.import_module(loop).new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.get_loop().add_signal_handler(COLLECT, gc.collect)
+        runner.run(_serve(main, loop))
+
+
+async def _serve(main: Coroutine[Any, Any, None], loop: str) -> None:
+    require_loop(loop)
+    await main
+    await asyncio.Event().wait()

@@ -1,0 +1,44 @@
+"""A proxy with Tornado's streams, on uvloop or on asyncio's own loop."""
+
+import asyncio
+import socket
+from typing import Any
+
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.tcpserver import TCPServer
+
+from benchmarks.servers.startup import ADDRESS, BACKLOG, LOOPS, arguments, run
+
+
+async def forward(source: IOStream, target: IOStream) -> None:
+    """Pass on what comes until either side has ended."""
+    try:
+        while chunk := await source.read_bytes(65536, partial=True):
+            await target.write(chunk)
+    except StreamClosedError:
+        pass
+    finally:
+        target.close()
+
+
+class Proxy(TCPServer):
+    """Connect each incoming stream with one to the port `to`."""
+
+    def __init__(self, to: int) -> None:
+        super().__init__()
+        self.to = to
+
+    async def handle_stream(self, stream: IOStream, address: Any) -> None:
+        upstream = IOStream(socket.socket())
+        await upstream.connect((ADDRESS, self.to))
+        await asyncio.gather(forward(stream, upstream), forward(upstream, stream))
+
+
+async def main(port: int, to: int) -> None:
+    """Listen."""
+    Proxy(to).listen(port, ADDRESS, backlog=BACKLOG)
+
+
+if __name__ == "__main__":
+    options = arguments(__doc__, LOOPS, proxy=True)
+    run(main(options.port, options.to), options.loop)
