@@ -11,7 +11,36 @@ from typing import Any, TypeVar
 
 from toolkit._version import __version__
 
-__all__ = ["__version__", "run", "version", "version_info"]
+#: The submodules, as ``from toolkit import *`` gives them.
+__all__ = [
+    "autoreload",
+    "concurrent",
+    "datagram",
+    "escape",
+    "gen",
+    "http1connection",
+    "httpclient",
+    "httpserver",
+    "httputil",
+    "ioloop",
+    "iostream",
+    "locale",
+    "locks",
+    "log",
+    "netutil",
+    "options",
+    "platform",
+    "process",
+    "queues",
+    "routing",
+    "simple_httpclient",
+    "tcpclient",
+    "tcpserver",
+    "testing",
+    "util",
+    "web",
+    "wire",
+]
 
 version = __version__
 version_info = (*(int(part) for part in __version__.split(".")), 0)

@@ -225,6 +225,25 @@ async def test_a_socket_closed_before_its_handler_is_removed_is_found(pair: Pair
     loop.close_fd(number)
 
 
+async def test_a_socket_closed_with_a_handler_has_no_more_calls(pair: Pair) -> None:
+    """At the latest with what the peer sends the connection is gone."""
+    loop = IOLoop.current()
+    left, right = pair
+    ended: asyncio.Future[None] = asyncio.Future()
+
+    def handler(fd: socket.socket, events: int) -> None:
+        loop.remove_handler(fd)
+        ended.set_result(None)
+
+    loop.add_handler(left, lambda fd, events: pytest.fail("called"), IOLoop.READ)
+    loop.add_handler(right, handler, IOLoop.READ)
+    left.close()
+    right.send(b"x")
+    await ended
+    loop.remove_handler(left)
+    assert loop.handlers == {}
+
+
 @pytest.mark.parametrize("all_fds", [False, True])
 @pytest.mark.parametrize("closed_before", [False, True])
 def test_close_closes_what_was_added_only_if_asked(

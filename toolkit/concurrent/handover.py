@@ -166,3 +166,4 @@ class Line(OrderedDict[Waiter[Any], Any]):
             waiter.set_result(False)
         else:
             waiter.set_exception(TimeoutError(self._late))
+            waiter.exception()  # nobody is told off for not looking

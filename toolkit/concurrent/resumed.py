@@ -8,28 +8,43 @@ work: on the benchmark of line echoes a sixth of a server's time.
 import asyncio
 import collections.abc
 import contextvars
-from collections.abc import Coroutine, Generator
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Generic, NoReturn, TypeVar
 
-from toolkit.concurrent.handover import Handover
+from toolkit.concurrent.handover import Handover, abandon
 
 _T = TypeVar("_T")
+_S = TypeVar("_S")
 
 # What asyncio gives to those who drive tasks themselves ("Extending asyncio" in its manual).
 _enter_task = asyncio._enter_task
 _leave_task = asyncio._leave_task
 
+_current_task = asyncio.current_task
+
 _set_result = asyncio.Future.set_result
+_await = asyncio.Future.__await__
 
 
 class Resumable(Handover[_T]):
     """A future that can have the one coroutine that awaits it go on in `set_result`.
 
     Attributes:
-        driver: goes on with that coroutine; None when an ordinary task, or nobody, waits.
+        driver: goes on with that coroutine; None when an ordinary task, or nobody, waits. Who
+            makes the future sets it to None: an `__init__` would double the time to make one.
     """
 
-    driver: "_Driver[Any] | None" = None
+    __slots__ = ("driver",)
+
+    driver: "_Driver[Any] | None"
+
+    def __await__(self) -> Generator[Any, None, _T]:
+        if not self.done():
+            task = _current_task(self.get_loop())
+            if task is None or type(task.get_coro()) is not _Driver:
+                return self._wait()
+        # A driver gives back by itself what it could not hand over.
+        return _await(self)
 
     def _wait(self) -> Generator[Any, None, _T]:
         # As the one of the base class, in one generator instead of two.
@@ -39,8 +54,9 @@ class Resumable(Handover[_T]):
         except BaseException:
             self._dropped()
             raise
-        self.give_back_to = None
         return self.result()
+
+    __iter__ = __await__
 
     def set_result(self, result: _T) -> None:
         """Set the result, and go on with the coroutine, if there is one that can."""
@@ -68,69 +84,174 @@ class Resumable(Handover[_T]):
 
 
 def create_resumed_task(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, _T]
-) -> "asyncio.Task[_T]":
-    """Return a task for a coroutine, which goes on in place where it awaits a `Resumable`."""
+    loop: asyncio.AbstractEventLoop,
+    coroutine: Coroutine[Any, Any, None],
+    ended: Callable[["asyncio.Task[None]", _S, BaseException | None], None],
+    subject: _S,
+) -> "asyncio.Task[None]":
+    """Return a task for a coroutine, which goes on in place where it awaits a `Resumable`.
+
+    Args:
+        ended: called with the task, the subject and the error of the coroutine, or None, when
+            that has ended, shortly before the task has. An error is taken by it: the task
+            ends without one, unless it was cancelled. (As a callback of the task it would
+            take a third of a kilobyte for each.)
+    """
     context = contextvars.copy_context()
-    driver = _Driver(loop, coroutine, context)
-    driver.task = loop.create_task(driver, context=context)
+    driver = _Driver(loop, coroutine, context, ended, subject)
+    # With a name of the code, not one of its own to be kept for each.
+    name = getattr(coroutine, "__qualname__", None)
+    driver.task = loop.create_task(driver, name=name, context=context)
     return driver.task
 
 
-class _Driver(collections.abc.Coroutine[Any, Any, _T], Generic[_T]):
+class _Gate:
+    """What the task of a driver waits at: as little of a future as a task needs to have."""
+
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._callback: Callable[[Any], object] | None = None
+        self._context: contextvars.Context | None = None
+        self.close()
+
+    def close(self) -> None:
+        """Be ready for the task to wait."""
+        self._asyncio_future_blocking = True
+        self._cancelled = False
+
+    def open(self) -> None:
+        """Have the task go on, in a turn of its own."""
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            self._loop.call_soon(callback, self, context=self._context)
+
+    @property
+    def shut(self) -> bool:
+        """Whether the task waits."""
+        return self._callback is not None
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop; called by the task."""
+        return self._loop
+
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: contextvars.Context | None = None
+    ) -> None:
+        """Keep what has the task go on; called by the task."""
+        self._callback, self._context = callback, context
+
+    def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
+        """Forget it; called by the task."""
+        self._callback = None
+        return 1
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Have the task go on with a cancellation; called by the task."""
+        if not self.shut:
+            return False
+        self._cancelled = True
+        self.open()
+        return True
+
+    def result(self) -> None:
+        """Return, or raise the cancellation; called by the task."""
+        if self._cancelled:
+            raise asyncio.CancelledError
+
+
+class _Driver(collections.abc.Coroutine[Any, Any, None], Generic[_S]):
     """The coroutine of a task: another one, and a gate that the task waits at meanwhile.
 
-    While the other one awaits a `Resumable`, its task waits at the gate, a future that is only
-    opened when there is something that the task itself has to do.
+    While the other one awaits a `Resumable`, its task waits at the gate, which is only opened
+    when there is something that the task itself has to do.
     """
 
-    __slots__ = ("_context", "_coroutine", "_error", "_gate", "_loop", "_yielded", "task")
+    __slots__ = (
+        "_context",
+        "_coroutine",
+        "_ended",
+        "_error",
+        "_gate",
+        "_loop",
+        "_subject",
+        "_yielded",
+        "task",
+    )
 
     __name__ = __qualname__ = "create_resumed_task"
 
-    task: "asyncio.Task[_T]"
+    task: "asyncio.Task[None]"
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        coroutine: Coroutine[Any, Any, _T],
+        coroutine: Coroutine[Any, Any, None],
         context: contextvars.Context,
+        ended: Callable[["asyncio.Task[None]", _S, BaseException | None], None],
+        subject: _S,
     ) -> None:
         self._loop = loop
         self._coroutine = coroutine
         self._context = context
-        self._gate: asyncio.Future[None] | None = None
-        self._yielded: Any = None  # what the coroutine waits for, and the task has not seen
-        self._error: BaseException | None = None  # how it ended, and the task has not seen
+        self._ended = ended
+        self._subject = subject
+        self._gate = _Gate(loop)
+        self._yielded: Any = None  # what the coroutine waits for
+        self._error: BaseException | None = None  # how it ended, for the task to see
 
     # -- steps of the task ---------------------------------------------------------------
 
     def send(self, value: Any) -> Any:
         """Take a step; called by the task."""
-        if self._gate is None:
-            return self._wait_for(self._coroutine.send(value))
-        self._gate = None
         if self._error is not None:
-            error, self._error = self._error, None
-            raise error
-        yielded, self._yielded = self._yielded, None
-        return yielded
+            self._end(self._error)
+        yielded = self._yielded
+        if yielded is not None:
+            # It was found in place, and the task has still to wait for it.
+            self._yielded = None
+            return yielded
+        return self._step(self._coroutine.send, value)
 
     def throw(self, *error: Any) -> Any:
         """Take a step with an exception, such as a cancellation; called by the task."""
-        self._gate = None
         if self._error is not None:
-            # It has ended already; only its task had not heard of it.
-            ended, self._error = self._error, None
-            raise ended
+            # It has ended, and only the task had not heard of it.
+            self._end(self._error)
         yielded, self._yielded = self._yielded, None
         if isinstance(yielded, Resumable):
             yielded.driver = None
-        # As a task does it: the cancellation goes to what is waited for, and comes back from
-        # there, unless that is one of ours, which end at once.
-        if yielded is not None and yielded.cancel() and not isinstance(yielded, Resumable):
+            abandon(yielded)
+        elif yielded is not None and yielded.cancel():
+            # As a task does it: the cancellation goes to what is waited for, and comes back.
             return yielded
-        return self._wait_for(self._coroutine.throw(*error))
+        return self._step(self._coroutine.throw, *error)
+
+    def _step(self, step: Callable[..., Any], *args: Any) -> Any:
+        """Step the coroutine and return what the task is to wait for."""
+        try:
+            yielded = step(*args)
+        except BaseException as error:
+            self._end(error)
+        if not isinstance(yielded, Resumable) or yielded.done():
+            return yielded
+        self._hold(yielded)
+        self._gate.close()
+        return self._gate
+
+    def _hold(self, future: "Resumable[Any]") -> None:
+        future._asyncio_future_blocking = False
+        future.driver = self
+        self._yielded = future
+
+    def _end(self, error: BaseException) -> NoReturn:
+        """Tell of the end of the coroutine, and end the task with it."""
+        self._error = None
+        self._ended(self.task, self._subject, None if isinstance(error, StopIteration) else error)
+        if isinstance(error, Exception):
+            raise StopIteration from None
+        raise error  # a cancellation, or what ends programs
 
     def close(self) -> None:
         """Close the coroutine."""
@@ -139,31 +260,20 @@ class _Driver(collections.abc.Coroutine[Any, Any, _T], Generic[_T]):
     def __await__(self) -> Any:
         raise TypeError("the driver belongs to its own task")
 
-    def _wait_for(self, yielded: Any) -> Any:
-        """Return what the task is to wait for."""
-        if not isinstance(yielded, Resumable) or yielded.done():
-            return yielded
-        yielded._asyncio_future_blocking = False
-        yielded.driver = self
-        self._yielded = yielded
-        self._gate = gate = self._loop.create_future()
-        gate._asyncio_future_blocking = True
-        return gate
-
     # -- steps in place ------------------------------------------------------------------
 
     def wake(self) -> None:
         """Have the task take a step in a turn of its own; called by the future."""
-        if self._gate is not None and not self._gate.done():
+        if self._gate.shut:
             self._yielded._asyncio_future_blocking = True
-            self._gate.set_result(None)
+            self._gate.open()
 
     def deliver(self, future: "Resumable[Any]", result: Any) -> None:
         """Set the result of the future that the coroutine awaits, and take a step at once."""
         future.driver = None
         _set_result(future, result)
         gate = self._gate
-        if gate is None or gate.done():
+        if not gate.shut:
             return  # the task is about to take a step, with a cancellation
         try:
             _enter_task(self._loop, self.task)
@@ -174,17 +284,15 @@ class _Driver(collections.abc.Coroutine[Any, Any, _T], Generic[_T]):
         try:
             yielded = self._context.run(self._coroutine.send, None)
         except BaseException as error:
-            # `StopIteration` too: it is the task that ends with it.
             self._error = error
         else:
-            self._yielded = yielded
             if isinstance(yielded, Resumable) and not yielded.done():
-                yielded._asyncio_future_blocking = False
-                yielded.driver = self
+                self._hold(yielded)
                 return
+            self._yielded = yielded
         finally:
             _leave_task(self._loop, self.task)
-        gate.set_result(None)
+        gate.open()
 
     # What asyncio shows of a task is that of the coroutine that it drives.
 

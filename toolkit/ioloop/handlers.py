@@ -46,9 +46,10 @@ class Handlers:
     asyncio knows a callback for reading and one for writing; here each descriptor has one
     handler for both.
 
-    A handler is to be removed before its socket is closed. asyncio forgives the opposite.
-    uvloop keeps a socket open until then, but knows nothing of what a mere number belongs
-    to: libuv ends the process if that is closed before it was watched for the first time.
+    A handler is to be removed before its socket is closed. Where it is not, no more calls
+    come; but uvloop keeps the connection open until then, or until the peer sends or closes.
+    It cannot do so for a mere number: libuv ends the process if a number that is to be
+    watched was closed before it looks at it for the first time.
 
     Args:
         loop: what watches, by `add_reader` and `add_writer`.
@@ -125,4 +126,12 @@ class Handlers:
 
     def _ready(self, number: int, event: int) -> None:
         fd, handler = self.handlers[number]
-        self._call(handler, (fd, event), {})
+        if _closed_by_owner(fd):
+            self.remove(number)
+        else:
+            self._call(handler, (fd, event), {})
+
+
+def _closed_by_owner(fd: FileDescriptor) -> bool:
+    """Say whether a socket was closed that uvloop keeps open; there is no public way to see it."""
+    return getattr(fd, "_closed", None) is True

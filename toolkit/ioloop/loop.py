@@ -341,6 +341,13 @@ class IOLoop(Configurable):
         else:
             raise TypeError(f"add_future takes a Future, not {future!r:.100}")
 
+    @lazy
+    def done(self) -> "Future[None]":
+        """A future that is done already, the same for all that have nothing to wait for."""
+        future = self.asyncio_loop.create_future()
+        future.set_result(None)
+        return future
+
     def run_in_executor(
         self,
         executor: concurrent.futures.Executor | None,

@@ -55,8 +55,9 @@ class Watchdog:
     What blocks for less than the threshold is never reported, what blocks for one and a half
     of it always. A block by native code that holds the interpreter is reported when it ends.
     A loop that waits for sockets or timers is not blocked, nor one that does not run, nor the
-    whole process while it was stopped or suspended. With two records but no stack, or the
-    second alone, the loop was late without a single culprit: too many callbacks in a turn.
+    whole process while it was stopped or suspended. A second record alone, with no callback,
+    says that the loop was late and nobody was seen: too many callbacks in a turn, or one that
+    is native code without a Python frame.
 
     The thread asks twice in each threshold; it ends with `stop`, or soon after the loop is closed.
 

@@ -4,7 +4,6 @@ import asyncio
 import re
 import sys
 from collections.abc import Awaitable, Callable
-from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -86,7 +85,6 @@ class BaseIOStream(asyncio.Protocol):
         "_read",
         "_read_future",
         "_reads",
-        "_sent",
         "_stopped",
         "_transport",
         "error",
@@ -133,7 +131,6 @@ class BaseIOStream(asyncio.Protocol):
         self._prompt = False  # whether writes leave at once, and not with others of the turn
         self._blocked = False  # whether too many bytes wait to be sent
         self._drain_waiters: list[Future[None]] | None = None
-        self._sent: Future[None] | None = None  # the done future of writes that did not wait
 
     # -- what a subclass of a program gives ----------------------------------------------
 
@@ -239,9 +236,12 @@ class BaseIOStream(asyncio.Protocol):
         if self._read is not None:
             self._drop_read()  # a cancelled one
         future: ReadFuture[Any] = ReadFuture(loop=self._loop)
+        future.stream, future.driver = self, None
         self._read, self._read_future = read, future
         if self._data or at_once or self._closed or self._eof:
             self._try_read()
+            if self._eof and not self._closed and isinstance(read, ReadUntilClose):
+                self.close()
             if future.done():
                 return future
             if self._closed or self._eof:
@@ -293,21 +293,19 @@ class BaseIOStream(asyncio.Protocol):
 
     def _satisfied(self, future: "ReadFuture[Any]", result: Any) -> None:
         """Give the reader, who is no longer the waiting one, what he wanted."""
-        self._reads += 1
+        self._reads = future.number = self._reads + 1
         driver = future.driver
-        if driver is not None:
-            driver.deliver(future, result)
-        else:
-            future.number = self._reads
-            future.give_back_to = partial(self._put_back, future)
+        if driver is None:
             future.set_result(result)
+        else:
+            driver.deliver(future, result)
 
     def _drop_read(self) -> None:
-        """Forget the waiting read; what a cancelled `read_into` had got stays to be read."""
+        """Forget the waiting read; what a `read_into` that failed had got stays to be read."""
         read, future = self._read, self._read_future
         self._read = self._read_future = None
         if isinstance(read, ReadInto):
-            if future is not None and future.cancelled():
+            if not read.satisfied:
                 self.unread(bytes(read.target[: read.filled]))
             elif future is not None:
                 future.target = read.buffer
@@ -368,10 +366,14 @@ class BaseIOStream(asyncio.Protocol):
         future.set_exception(error)
         future.exception()  # nobody is told off for not looking
 
-    def _put_back(self, future: "ReadFuture[Any]", result: Any) -> None:
-        """Have the result of a read whose reader was cancelled be read next."""
+    def put_back(self, future: "ReadFuture[Any]") -> None:
+        """Have the result of a read whose reader was cancelled be read next.
+
+        `ReadFuture` calls it.
+        """
         if future.number != self._reads:
             return  # another read has taken the bytes after it
+        result = future.result()
         if isinstance(result, int):
             result = bytes(memoryview(future.target).cast("B")[:result])
         self.unread(result)
@@ -475,7 +477,7 @@ class BaseIOStream(asyncio.Protocol):
             # and a callback.
             self._prompt = True
             return self.flushed()
-        return self._sent or self.accepted()
+        return self.io_loop.done
 
     def write_nowait(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes without a future; `drained` tells when they have left.
@@ -540,10 +542,7 @@ class BaseIOStream(asyncio.Protocol):
         """
         if self._blocked or self._closed:
             return self.flushed()
-        if self._sent is None:
-            self._sent = self._loop.create_future()
-            self._sent.set_result(None)
-        return self._sent
+        return self.io_loop.done
 
     async def drained(self) -> None:
         """Wait until all written bytes have left the program.

@@ -208,13 +208,19 @@ class DescriptorTransport(asyncio.Transport):
         if self._closing:
             return
         self._closing = True
+        if self._loop.is_closed():
+            self._lose(None)
+            return
         self._watch_reading(False)
         if not self._unsent:
             self._loop.call_soon(self._lose, None)
 
     def abort(self) -> None:
         self._closing = True
-        self._loop.call_soon(self._lose, None)
+        if self._loop.is_closed():
+            self._lose(None)
+        else:
+            self._loop.call_soon(self._lose, None)
 
     def _lose(self, error: Exception | None) -> None:
         """Close the file and tell the protocol."""
@@ -241,6 +247,8 @@ class DescriptorTransport(asyncio.Transport):
     # -- readiness -----------------------------------------------------------------------
 
     def _watch_reading(self, wanted: bool) -> None:
+        if self._loop.is_closed():
+            return  # it watches nothing any more, and takes nothing back
         if wanted and not self._read_watched:
             self._loop.add_reader(self._fd, self._on_readable)
         elif self._read_watched and not wanted:
@@ -248,6 +256,8 @@ class DescriptorTransport(asyncio.Transport):
         self._read_watched = wanted
 
     def _watch_writing(self, wanted: bool) -> None:
+        if self._loop.is_closed():
+            return
         if wanted and not self._write_watched:
             self._loop.add_writer(self._fd, self._on_writable)
         elif self._write_watched and not wanted:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from toolkit.concurrent import Resumable
 from toolkit.iostream.errors import UnsatisfiableReadError
@@ -12,16 +12,32 @@ _T = TypeVar("_T")
 Buffer = bytes | bytearray
 
 
+class Reader(Protocol):
+    """The stream that a read belongs to."""
+
+    def put_back(self, future: "ReadFuture[Any]") -> None:
+        """Have the result of a read be read again."""
+
+
 class ReadFuture(Resumable[_T]):
     """The future of a read; what nobody took of it goes back to the stream.
 
     Attributes:
+        stream: the stream, which sets all of these.
         number: how many reads of the stream were satisfied with this one.
         target: the buffer of a `read_into`.
     """
 
-    number = 0
-    target: Any = None
+    __slots__ = ("number", "stream", "target")
+
+    stream: Reader
+    number: int
+    target: Any
+
+    def give_back(self) -> None:
+        """Give the result back, if there is one."""
+        if self.done() and not self.cancelled() and self.exception() is None:
+            self.stream.put_back(self)
 
 
 class PendingRead:

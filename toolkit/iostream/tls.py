@@ -62,6 +62,8 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
         context: of the right side.
         server_hostname: of a client: whose certificate it has to be, and for SNI.
         handshake_timeout: seconds; None for `HANDSHAKE_TIMEOUT`.
+    Raises:
+        ValueError: the context of a client checks names, and there is none.
     """
 
     def __init__(
@@ -74,6 +76,9 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
         handshake_timeout: float | None = None,
     ) -> None:
         asyncio.Transport.__init__(self)
+        if context.check_hostname and not server_side and not server_hostname:
+            # OpenSSL would take the certificate of any name.
+            raise ValueError("check_hostname requires server_hostname")
         self._loop = loop
         self._stream: Any = protocol
         self.set_protocol(protocol)
@@ -94,6 +99,9 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake; called by the loop."""
         self._inner = transport
+        if self._closing:
+            self._inner.abort()
+            return
         socket = TLSSocket(transport.get_extra_info("socket"), self._tls)
         self._timer = self._loop.call_later(self._handshake_timeout, self._timed_out)
         self._stream.handshake_begins(socket)
@@ -368,6 +376,11 @@ class SSLSocketTransport(DescriptorTransport):
 
     def _lose(self, error: Exception | None) -> None:
         self._stop_timer()
+        if self._ready and error is None:
+            try:
+                self._socket.unwrap()
+            except (OSError, ValueError):
+                pass  # the peer has not closed its side yet, which nobody waits for
         super()._lose(error)
 
 

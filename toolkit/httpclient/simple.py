@@ -1,0 +1,218 @@
+"""`SimpleAsyncHTTPClient`: a client that is built on the toolkit's own streams."""
+
+import asyncio
+import functools
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from toolkit.httpclient.base import AsyncHTTPClient
+from toolkit.httpclient.connector import Connector
+from toolkit.httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
+from toolkit.httpclient.fetch import Fetch
+from toolkit.httpclient.request import EffectiveRequest, HTTPRequest
+from toolkit.httpclient.response import HTTPResponse
+from toolkit.log import app_log, gen_log
+from toolkit.netutil import OverrideResolver, Resolver
+from toolkit.tcpclient import TCPClient
+from toolkit.wire.http1 import Limits
+
+#: As Tornado's: bytes that a response may have.
+DEFAULT_MAX_BUFFER_SIZE = 100 * 1024 * 1024
+DEFAULT_MAX_HEADER_SIZE = 64 * 1024
+#: Fields of a response; their size is limited as well.
+MAX_FIELDS = 1000
+
+Callback = Callable[[HTTPResponse], None]
+
+
+class Turn:
+    """A request that waits for its turn or has it.
+
+    Attributes:
+        since: when it began to wait, by the loop's clock.
+        timer: ends the wait; None without a limit.
+        task: fetches it, once it has its turn.
+        fetch: what the task runs, once it has begun.
+        refusal: why it was given up.
+    """
+
+    def __init__(self, request: EffectiveRequest, since: float) -> None:
+        self.request = request
+        self.since = since
+        self.timer: asyncio.TimerHandle | None = None
+        self.task: asyncio.Task[HTTPResponse] | None = None
+        self.fetch: Fetch | None = None
+        self.refusal: str | None = None
+
+
+class SimpleAsyncHTTPClient(AsyncHTTPClient):
+    """An HTTP/1.1 client.
+
+    It knows no proxies: a request for one fails with NotImplementedError.
+
+    Args:
+        max_clients: how many requests may be under way; further ones wait in a queue, for as
+            long as their `connect_timeout` or `request_timeout` allows.
+        hostname_mapping: other names or addresses to connect to, as `OverrideResolver` takes
+            them.
+        max_buffer_size: bytes that may wait to be read of one connection.
+        resolver: for the names of hosts; None for the configured one.
+        defaults: as `AsyncHTTPClient`.
+        max_header_size: bytes of a response's head; 64 KiB when None.
+        max_body_size: bytes of a response's body, also when decompressed; `max_buffer_size`
+            when None.
+
+    Attributes:
+        queue: requests that wait, and some that gave up.
+        waiting: requests that wait.
+        active: requests under way.
+    """
+
+    def initialize(  # type: ignore[override]  # it takes more than its base
+        self,
+        max_clients: int = 10,
+        hostname_mapping: Mapping[Any, Any] | None = None,
+        max_buffer_size: int = DEFAULT_MAX_BUFFER_SIZE,
+        resolver: Resolver | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        max_header_size: int | None = None,
+        max_body_size: int | None = None,
+    ) -> None:
+        """Set the client up; arguments as those of the class."""
+        super().initialize(defaults=defaults)
+        self.max_clients = max_clients
+        self.max_buffer_size = max_buffer_size
+        self.max_header_size = max_header_size
+        self.max_body_size = max_body_size if max_body_size is not None else max_buffer_size
+        self.queue: deque[tuple[object, EffectiveRequest, Callback]] = deque()
+        self.active: dict[object, tuple[EffectiveRequest, Callback]] = {}
+        self.waiting: dict[object, tuple[EffectiveRequest, Callback, object]] = {}
+        self._turns: dict[EffectiveRequest, Turn] = {}
+        self.own_resolver = resolver is None
+        self.resolver: Resolver = Resolver() if resolver is None else resolver
+        if hostname_mapping is not None:
+            self.resolver = OverrideResolver(resolver=self.resolver, mapping=hostname_mapping)
+        self.tcp_client = TCPClient(resolver=self.resolver)
+        head_size = max_header_size or DEFAULT_MAX_HEADER_SIZE
+        limits = Limits(head=head_size, line=head_size, fields=MAX_FIELDS, body=self.max_body_size)
+        self._connector = Connector(self.tcp_client, limits, max_buffer_size)
+        self._loop = self.io_loop.asyncio_loop
+
+    def close(self) -> None:
+        """Close the client; requests that wait or are under way fail."""
+        super().close()
+        for request in list(self._turns):
+            self._give_up(request, "the client was closed")
+        if self.own_resolver:
+            self.resolver.close()
+        self.tcp_client.close()
+
+    # -- waiting for a turn --------------------------------------------------------------
+
+    def fetch_impl(self, request: HTTPRequest | EffectiveRequest, callback: Callback) -> None:
+        """Send a request, or have it wait for its turn."""
+        if not isinstance(request, EffectiveRequest):
+            request = EffectiveRequest(request, self.defaults)
+        turn = self._turns[request] = Turn(request, self._loop.time())
+        self.queue.append((turn, request, callback))
+        self.waiting[turn] = (request, callback, None)
+        self._next_turns()
+        if turn in self.waiting:
+            self._limit_wait(turn, request)
+            gen_log.debug(
+                "max_clients limit reached, request queued. %d active, %d queued requests.",
+                len(self.active),
+                len(self.waiting),
+            )
+
+    def _limit_wait(self, turn: Turn, request: EffectiveRequest) -> None:
+        limits = [t for t in (request.connect_timeout, request.request_timeout) if t]
+        if limits:
+            turn.timer = self._loop.call_later(min(limits), self._waited_too_long, turn)
+            self.waiting[turn] = (*self.waiting[turn][:2], turn.timer)
+
+    def _waited_too_long(self, turn: Turn) -> None:
+        callback = self._end_wait(turn)
+        error = HTTPTimeoutError("Timeout in request queue")
+        self._tell(turn, callback, error=error)
+
+    def _end_wait(self, turn: Turn) -> Callback:
+        _, callback, _ = self.waiting.pop(turn)
+        if turn.timer is not None:
+            turn.timer.cancel()
+            turn.timer = None
+        return callback
+
+    def _next_turns(self) -> None:
+        """Begin with requests that wait while there may be more under way."""
+        while self.queue and len(self.active) < self.max_clients:
+            turn, request, callback = self.queue.popleft()
+            if turn not in self.waiting:
+                continue  # it was given up
+            assert isinstance(turn, Turn)
+            self._end_wait(turn)
+            self.active[turn] = (request, callback)
+            turn.task = self._loop.create_task(self._run(turn))
+            turn.task.add_done_callback(functools.partial(self._ended, turn))
+
+    # -- under way -----------------------------------------------------------------------
+
+    async def _run(self, turn: Turn) -> HTTPResponse:
+        waited = self._loop.time() - turn.since
+        turn.fetch = Fetch(turn.request, self._connector, self.max_body_size, waited)
+        return await turn.fetch.run()
+
+    def _ended(self, turn: Turn, task: "asyncio.Task[HTTPResponse]") -> None:
+        """Hand on what came of a request."""
+        _, callback = self.active.pop(turn)
+        turn.task = None
+        self._next_turns()
+        if not task.cancelled():
+            error = task.exception()
+            if error is None:
+                self._tell(turn, callback, response=task.result())
+            else:
+                self._tell(turn, callback, error=error)
+        elif turn.refusal is not None:
+            self._tell(turn, callback, error=HTTPStreamClosedError(turn.refusal))
+        else:
+            # The loop is being closed, and with it whatever waits.
+            del self._turns[turn.request]
+
+    def _tell(
+        self,
+        turn: Turn,
+        callback: Callback,
+        response: HTTPResponse | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        """Call the callback with the response, or with one that has the error."""
+        del self._turns[turn.request]
+        if response is None:
+            fetch = turn.fetch
+            response = HTTPResponse(
+                turn.request,
+                599,
+                error=error,
+                request_time=fetch.elapsed if fetch else self._loop.time() - turn.since,
+                start_time=fetch.start_time if fetch else None,
+            )
+        try:
+            callback(response)
+        except Exception:
+            app_log.error("Exception in callback %r", callback, exc_info=True)
+
+    def abandon_impl(self, request: EffectiveRequest) -> None:
+        """Give a request up: it leaves the queue, or its connection is closed."""
+        self._give_up(request, "the request was cancelled")
+
+    def _give_up(self, request: EffectiveRequest, reason: str) -> None:
+        turn = self._turns.get(request)
+        if turn is None:
+            return
+        if turn in self.waiting:
+            self._tell(turn, self._end_wait(turn), error=HTTPStreamClosedError(reason))
+        elif turn.task is not None:
+            turn.refusal = reason
+            turn.task.cancel()
