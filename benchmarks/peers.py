@@ -90,17 +90,21 @@ STREAMS = (
 """The kinds of streams: name, and what the report calls it."""
 
 
-def on_both_loops(module: str) -> Sequence[Peer]:
+RELAY = ("relay", "toolkit's relay")
+"""A proxy that leaves reading and writing to `toolkit.iostream.relay`."""
+
+
+def on_both_loops(module: str, *more: tuple[str, str]) -> Sequence[Peer]:
     """Return each kind of stream on each loop, served by `benchmarks.servers.{module}_{kind}`."""
     return tuple(
         Peer(f"{kind}-{loop}", f"{label} on {loop}", f"{module}_{kind}", ("--loop", loop), loop)
         for loop in LOOPS
-        for kind, label in STREAMS
+        for kind, label in (*STREAMS, *more)
     )
 
 
 LINE_PEERS = on_both_loops("lines")
-PROXY_PEERS = on_both_loops("proxy")
+PROXY_PEERS = on_both_loops("proxy", RELAY)
 STREAM_COMPARISONS = (
     Comparison("Tornado", "tornado-{loop}"),
     Comparison("streams", "streams-{loop}"),
@@ -119,6 +123,7 @@ GOALS = (
             Goal("lines", f"toolkit-{loop}", f"tornado-{loop}", at_least=3.0),
             Goal("lines", f"toolkit-{loop}", f"streams-{loop}", at_least=1.2),
             Goal("bulk", f"toolkit-{loop}", f"tornado-{loop}", at_least=2.0),
+            Goal("bulk", f"relay-{loop}", f"tornado-{loop}", at_least=2.0),
             Goal("bulk", f"toolkit-{loop}", f"streams-{loop}", at_least=1.0),
             Goal("idle", f"toolkit-{loop}", f"tornado-{loop}", at_most=0.5),
         )

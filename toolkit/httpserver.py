@@ -102,6 +102,16 @@ class HTTPServer(TCPServer):
             self._schedule_sweep()
         connection.start()
 
+    async def shutdown(self, timeout: float | None = None) -> None:
+        """Accept no more connections, and end the open ones as `close_all_connections` does.
+
+        Args:
+            timeout: seconds; None uses `shutdown_timeout`.
+        """
+        self.stop()
+        await self.close_all_connections(self.shutdown_timeout if timeout is None else timeout)
+        await super().shutdown(0)
+
     async def close_all_connections(self, timeout: float | None = None) -> None:
         """End all connections: idle ones at once, others after the answer under way.
 

@@ -20,6 +20,9 @@ from toolkit.netutil import (
 
 _T = TypeVar("_T")
 
+#: How a handler may end without an error of its own; that of a handshake was logged already.
+QUIET_ERRORS = (StreamClosedError, asyncio.CancelledError, ssl.SSLError)
+
 
 class TCPServer:
     """A server on TCP or Unix sockets; a subclass says what happens to a connection.
@@ -44,6 +47,7 @@ class TCPServer:
             `netutil.ssl_options_to_context`.
         max_buffer_size: of each stream.
         read_chunk_size: of each stream.
+        max_write_buffer_size: of each stream.
         proxy_protocol: peers whose connections begin with a header of the PROXY protocol,
             version 1 or 2, that says who the client is: IP addresses, networks such as
             ``"10.0.0.0/8"``, or ``"unix"`` for Unix sockets. One of them that sends none is
@@ -64,6 +68,7 @@ class TCPServer:
         max_buffer_size: int | None = None,
         read_chunk_size: int | None = None,
         *,
+        max_write_buffer_size: int | None = None,
         proxy_protocol: Iterable[str] = (),
     ) -> None:
         if isinstance(ssl_options, Mapping) and "certfile" not in ssl_options:
@@ -71,6 +76,7 @@ class TCPServer:
         self.ssl_options = ssl_options
         self.max_buffer_size = max_buffer_size
         self.read_chunk_size = read_chunk_size
+        self.max_write_buffer_size = max_write_buffer_size
         self._context = (
             None if ssl_options is None else ssl_options_to_context(ssl_options, server_side=True)
         )
@@ -78,6 +84,7 @@ class TCPServer:
         self._pending: list[socket.socket] = []  # bound, and accepting only after `start`
         self._listening: list[tuple[socket.socket, Callable[[], None]]] = []
         self._tasks: set[asyncio.Future[Any]] = set()
+        self._handlers: dict[asyncio.Future[Any], IOStream] = {}
         self._ended = self._served  # one for all connections
         self._stopped = False
 
@@ -178,8 +185,14 @@ class TCPServer:
             async with asyncio.timeout(self.shutdown_timeout if timeout is None else timeout):
                 await self._tasks_end()
         except TimeoutError:
+            streams = list(self._handlers.values())
             self._cancel_tasks()
             await self._tasks_end()
+            # Their peers may never take what was written.
+            for stream in streams:
+                stream.abort()
+            for stream in streams:
+                await stream.wait_closed()
         except asyncio.CancelledError:
             self._cancel_tasks()
             raise
@@ -195,7 +208,7 @@ class TCPServer:
 
     def _other_tasks(self) -> "set[asyncio.Future[Any]]":
         """Return the tasks but the one that asks, which would wait for itself."""
-        return self._tasks - {asyncio.current_task()}
+        return (self._tasks | self._handlers.keys()) - {asyncio.current_task()}
 
     async def __aenter__(self) -> Self:
         return self
@@ -233,7 +246,7 @@ class TCPServer:
         return ProxyProtocol(self._proxies, self._make_stream_protocol, self._on_connected)
 
     def _make_stream_protocol(self, connected: Callable[[Any], None]) -> asyncio.Protocol:
-        sizes = self.max_buffer_size, self.read_chunk_size
+        sizes = self.max_buffer_size, self.read_chunk_size, self.max_write_buffer_size
         if self._context is None:
             return IOStream.incoming(connected, *sizes)
         return SSLIOStream.incoming_tls(connected, self._context, *sizes)
@@ -252,15 +265,16 @@ class TCPServer:
         if result is not None:
             coroutine = result if isinstance(result, Coroutine) else _awaiting(result)
             loop = asyncio.get_running_loop()
-            self._tasks.add(create_resumed_task(loop, coroutine, self._ended, stream))
+            task = create_resumed_task(loop, coroutine, self._ended, stream)
+            self._handlers[task] = stream
 
     def _served(
         self, task: "asyncio.Task[None]", stream: IOStream, error: BaseException | None
     ) -> None:
         """Take note of the end of a handler; when it failed, its connection is closed."""
-        self._tasks.discard(task)
+        del self._handlers[task]
         if error is not None:
-            if not isinstance(error, (StreamClosedError, asyncio.CancelledError)):
+            if not isinstance(error, QUIET_ERRORS):
                 app_log.error("Exception in callback %r", self.handle_stream, exc_info=error)
             # The stream that was closed may be another one, such as a proxy's to its server.
             stream.close()

@@ -28,6 +28,9 @@ ROOT = Path(__file__).parents[2]
 #: Names of the demos that there are.
 NAMES = sorted(path.parent.name for path in (ROOT / "demos").glob("*/__main__.py"))
 
+#: What tells a demo to end.
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
 #: Seconds for a demo to say where it listens; it takes a fraction of one on an idle machine.
 START_TIMEOUT = 30.0
 
@@ -38,8 +41,9 @@ END_TIMEOUT = 30.0
 TIMEOUT = 20.0
 
 
-#: The demos run as a user runs them, whatever the tests themselves are run with.
-ENVIRONMENT = os.environ | {"PYTHONWARNINGS": "", "PYTHONDEVMODE": ""}
+#: The demos run as a user runs them, whatever the tests themselves are run with; but no warning
+#: may pass unseen, such as that of a socket which was never closed.
+ENVIRONMENT = os.environ | {"PYTHONWARNINGS": "error", "PYTHONDEVMODE": ""}
 
 
 @dataclass(frozen=True)
@@ -111,13 +115,15 @@ def check_clean(end: End) -> None:
 
 
 @contextlib.contextmanager
-def running(name: str) -> Iterator[Demo]:
+def running(name: str, *options: str) -> Iterator[Demo]:
     """Run a demo on a port that the kernel chooses; it is killed at the end if it still runs.
 
+    Args:
+        options: of its command line, besides that for the port.
     Raises:
         AssertionError: it did not tell its port.
     """
-    command = [sys.executable, "-m", f"demos.{name}", "--port=0"]
+    command = [sys.executable, "-m", f"demos.{name}", "--port=0", *options]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as stderr:
         with _interruptible():
             process = subprocess.Popen(
@@ -142,9 +148,9 @@ def running(name: str) -> Iterator[Demo]:
 
 
 @contextlib.contextmanager
-def serving(name: str) -> Iterator[Demo]:
+def serving(name: str, *options: str) -> Iterator[Demo]:
     """Run a demo as `running`, and check that SIGINT ends it cleanly after all tests of it."""
-    with running(name) as demo:
+    with running(name, *options) as demo:
         yield demo
         demo.signal(signal.SIGINT)
         check_clean(demo.ended())

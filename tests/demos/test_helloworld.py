@@ -4,7 +4,9 @@ import http.client
 import signal
 from contextlib import closing
 
-from tests.demos.process import TIMEOUT, Demo, check_clean, running
+import pytest
+
+from tests.demos.process import SIGNALS, TIMEOUT, Demo, check_clean, running
 
 
 def ask(demo: Demo, method: str, path: str) -> tuple[int, bytes]:
@@ -28,18 +30,20 @@ def test_it_greets_and_ends_on_interrupt() -> None:
     assert "Traceback" not in end.stderr
 
 
-def test_an_interrupt_right_after_the_start_is_a_clean_end() -> None:
-    """Whoever has read the line may interrupt."""
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_right_after_the_start_is_a_clean_end(number: signal.Signals) -> None:
+    """Whoever has read the line may stop the demo."""
     with running("helloworld") as demo:
-        demo.signal(signal.SIGINT)
+        demo.signal(number)
         check_clean(demo.ended())
 
 
-def test_an_open_connection_does_not_hold_the_end_up() -> None:
-    """SIGINT ends the program while a client keeps its connection, which is closed."""
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_open_connection_does_not_hold_the_end_up(number: signal.Signals) -> None:
+    """The program ends while a client keeps its connection, which is closed."""
     with running("helloworld") as demo, demo.connect() as sock, sock.makefile("rb") as stream:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert stream.readline() == b"HTTP/1.1 200 OK\r\n"
-        demo.signal(signal.SIGINT)
+        demo.signal(number)
         check_clean(demo.ended())
         assert stream.read().endswith(b"\r\n\r\nHello, world")

@@ -1,4 +1,4 @@
-"""The echo server sends lines back, whatever way they come, until it is interrupted."""
+"""The echo server sends lines back, whatever way they come, until it is stopped."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from demos.tcpecho.__main__ import MAX_LINE
-from tests.demos.process import Demo, check_clean, running, serving
+from tests.demos.process import SIGNALS, Demo, check_clean, running, serving
 
 #: The demo chooses its loop by itself, so that the client's is the same to it.
 one_loop = pytest.mark.asyncio(loop_factories=["asyncio"])
@@ -102,11 +102,12 @@ async def test_too_long_a_line_closes_its_connection_alone(demo: Demo, line: byt
         assert await echo(other, b"still here\n") == b"still here\n"
 
 
-def test_an_interrupt_ends_it() -> None:
-    """SIGINT is a clean end, with a client connected in the middle of a line."""
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_it(number: signal.Signals) -> None:
+    """It is a clean end, with a client connected in the middle of a line."""
     with running("tcpecho") as demo, demo.connect() as sock, sock.makefile("rb") as stream:
         sock.sendall(b"line\nand a half")
         assert stream.readline() == b"line\n"
-        demo.signal(signal.SIGINT)
+        demo.signal(number)
         check_clean(demo.ended())
         assert stream.read() == b""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import functools
+import os
 import socket
 import ssl
 import struct
@@ -203,6 +204,17 @@ def connected_sockets(small: bool = False) -> tuple[socket.socket, socket.socket
     return ours, theirs
 
 
+def taking(number: int) -> tuple[socket.socket, socket.socket]:
+    """Return both ends of a connection, the first of which has a number that is free."""
+    left, right = socket.socketpair()
+    if left.fileno() == number:
+        return left, right
+    if right.fileno() == number:
+        return right, left
+    with left:
+        return socket.socket(fileno=os.dup2(left.fileno(), number)), right
+
+
 def waiting_in_kernel(stream: BaseIOStream) -> int:
     """Return how many received bytes the stream has not taken yet."""
     count: int = struct.unpack("i", fcntl.ioctl(stream.fileno(), termios.FIONREAD, b"\0" * 4))[0]
@@ -295,10 +307,18 @@ class Hall(TCPServer):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.streams: asyncio.Queue[IOStream] = asyncio.Queue()
+        self._all: list[IOStream] = []
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
         """Put the stream where it can be fetched."""
+        self._all.append(stream)
         self.streams.put_nowait(stream)
+
+    def stop_and_abort(self) -> None:
+        """Stop, and abort all that has come."""
+        self.stop()
+        for stream in self._all:
+            stream.abort()
 
 
 SecurePair = tuple[SSLIOStream, SecurePeer]

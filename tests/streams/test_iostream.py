@@ -1153,3 +1153,167 @@ async def test_a_closed_stream_is_not_kept_alive(pairs: Pairs) -> None:
     del stream
     # Garbage collection is not to be waited for; the loop may need a turn or two.
     await until(lambda: left() is None)
+
+
+# -- lines, and streams as contexts ------------------------------------------------------
+
+
+async def lines(stream: IOStream) -> list[bytes]:
+    """Read all lines."""
+    return [line async for line in stream]
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"one", b"one\n", b"one\ntwo", b"\n\none\r\ntwo\n\n", b"x" * 300_000 + b"\nend"]
+)
+async def test_a_stream_gives_its_lines(pair: Pair, sent: bytes) -> None:
+    """Each with its LF, which the last one may lack."""
+    stream, peer = pair
+    reading = asyncio.create_task(lines(stream))
+    await peer.send(sent)
+    peer.close()
+    assert await reading == [line for line in sent.replace(b"\n", b"\n\0").split(b"\0") if line]
+    assert stream.closed()
+    assert await lines(stream) == []
+
+
+async def test_lines_that_came_before_the_end_are_given_after_it(pair: Pair) -> None:
+    stream, peer = pair
+    await peer.send(b"one\ntwo\nthree")
+    peer.end()
+    async for line in stream:
+        assert line == b"one\n"
+        break
+    await stream.write(b"answer")
+    assert await lines(stream) == [b"two\n", b"three"]
+    assert await peer.receive_all() == b"answer"
+
+
+async def test_lines_cut_off_by_a_reset_are_an_error(pair: Pair) -> None:
+    stream, peer = pair
+    got: list[bytes] = []
+
+    async def read() -> None:
+        async for line in stream:
+            got.append(line)
+
+    reading = asyncio.create_task(read())
+    await peer.send(b"one\n")
+    await until(lambda: got == [b"one\n"])
+    peer.reset()
+    with pytest.raises(StreamClosedError) as error:
+        await reading
+    assert isinstance(error.value.real_error, ConnectionResetError)
+    assert got == [b"one\n"]
+
+
+async def test_leaving_a_stream_waits_until_all_has_left(pairs: Pairs) -> None:
+    stream, peer = pairs(small=True)
+
+    async def send() -> None:
+        async with stream as entered:
+            assert entered is stream
+            stream.write_nowait(pattern(0, TOO_MUCH))
+
+    sending = asyncio.create_task(send())
+    received = await peer.receive(TOO_MUCH // 2)
+    assert stream.closed()
+    assert not sending.done()
+    received += await peer.receive_all()
+    assert received == pattern(0, TOO_MUCH)
+    await sending
+    assert stream.fileno() == -1
+
+
+async def test_leaving_a_stream_by_an_error_waits_for_nobody(pairs: Pairs) -> None:
+    """But what was written is still sent to a peer that takes it."""
+    stream, peer = pairs(small=True)
+    with pytest.raises(ZeroDivisionError):
+        async with stream:
+            stream.write_nowait(pattern(0, TOO_MUCH))
+            raise ZeroDivisionError
+    assert stream.closed()
+    assert await peer.receive_all() == pattern(0, TOO_MUCH)
+    await stream.wait_closed()
+
+
+async def test_leaving_a_stream_that_never_moved_a_byte_closes_it(pair: Pair) -> None:
+    stream, peer = pair
+    async with stream:
+        pass
+    assert stream.closed()
+    assert await peer.receive_all() == b""
+
+
+async def test_several_may_wait_for_the_end_and_one_may_give_up(pairs: Pairs) -> None:
+    stream, peer = pairs(small=True)
+    await begin(stream, peer)
+    stream.write_nowait(pattern(0, TOO_MUCH))
+    stream.close()
+    waiting = [asyncio.create_task(stream.wait_closed()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[1].cancel()
+    assert not waiting[0].done()
+    await peer.receive_all()
+    await asyncio.gather(waiting[0], waiting[2])
+    assert waiting[1].cancelled()
+    await stream.wait_closed()
+
+
+async def test_close_fails_who_waits_to_write_and_sends_all_the_same(pairs: Pairs) -> None:
+    stream, peer = pairs(small=True)
+    written = [stream.write(pattern(0, TOO_MUCH)), stream.write(pattern(TOO_MUCH, 1000))]
+    drained = asyncio.create_task(stream.drained())
+    await asyncio.sleep(0)
+    stream.close()
+    for waiting in (*written, drained):
+        with pytest.raises(StreamClosedError) as error:
+            await waiting
+        assert error.value.real_error is None
+    assert await peer.receive_all() == pattern(0, TOO_MUCH + 1000)
+
+
+# -- what is refused ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "address", [("127.0.0.1", 99_999), ("127.0.0.1",), "127.0.0.1", None, ("256.0.0.1\0", 80)]
+)
+async def test_an_address_that_is_none_fails_connect(address: Any) -> None:
+    """And nobody waits for ever."""
+    stream = IOStream(socket.socket())
+    with pytest.raises((StreamClosedError, TypeError, ValueError, OverflowError)):
+        await stream.connect(address)
+    stream.close()
+    await stream.wait_closed()
+
+
+async def test_a_size_below_zero_is_an_error_and_no_read(pair: Pair) -> None:
+    stream, peer = pair
+    await peer.send(b"abc")
+    assert await stream.read_bytes(1) == b"a"
+    with pytest.raises(ValueError, match="-1"):
+        await stream.read_bytes(-1)
+    assert not stream.reading()
+    assert await stream.read_bytes(2) == b"bc"
+
+
+async def test_a_cancelled_connect_closes_the_socket() -> None:
+    async with listening() as listener:
+        stream = IOStream(socket.socket())
+        connecting = asyncio.ensure_future(stream.connect(listener.getsockname()))
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        assert stream.closed()
+        await stream.wait_closed()
+        with pytest.raises(StreamClosedError):
+            await stream.read_bytes(1)
+
+
+async def test_an_unconnected_socket_cannot_be_read_or_written() -> None:
+    for act in (lambda stream: stream.read_bytes(1), lambda stream: stream.write(b"x")):
+        stream = IOStream(socket.socket())
+        with pytest.raises(StreamClosedError) as error:
+            await act(stream)
+        assert isinstance(error.value.real_error, OSError)

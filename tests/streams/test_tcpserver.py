@@ -1,6 +1,7 @@
 """`TCPServer`: accepts on sockets of every kind, and keeps each connection's errors to itself."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -12,6 +13,8 @@ import pytest
 import trustme
 
 from tests.loops import expect_log
+from tests.streams.peers import Hall, until
+from toolkit import gen
 from toolkit.ioloop import IOLoop
 from toolkit.iostream import IOStream, StreamClosedError
 from toolkit.netutil import bind_sockets, bind_unix_socket
@@ -163,8 +166,8 @@ def test_a_server_can_listen_before_the_loop_runs(
         clients = Clients()
         client = await clients(address, client_context if secure else None)
         assert await exchange(client, b"ping\n") == b"ping\n"
-        server.stop()
         await clients.close()
+        await server.shutdown()
 
     io_loop.run_sync(main, timeout=10)
 
@@ -294,7 +297,9 @@ async def test_a_handler_that_fails_closes_its_connection_alone(
     bad, good = await connect(address), await connect(address)
     assert await exchange(good, b"good\n") == b"good\n"
     assert await exchange(bad, b"fail\n") == b""
-    [record] = expect_log(caplog, "toolkit.application", "Error in connection callback")
+    [record] = expect_log(
+        caplog, "toolkit.application", "(Error in connection|Exception in) callback"
+    )
     assert record.exc_info is not None
     assert record.exc_info[0] is ZeroDivisionError
     assert await exchange(good, b"still good\n") == b"still good\n"
@@ -314,7 +319,12 @@ async def test_a_plain_handler_that_fails_closes_its_connection_alone(
     for _ in range(2):
         reader, _ = await connect(server.addresses[0])
         assert await reader.read() == b""
-    assert len(expect_log(caplog, "toolkit.application", "Error in connection callback")) == 2
+    assert (
+        len(
+            expect_log(caplog, "toolkit.application", "(Error in connection|Exception in) callback")
+        )
+        == 2
+    )
 
 
 async def test_a_server_without_a_handler_says_so(
@@ -325,7 +335,9 @@ async def test_a_server_without_a_handler_says_so(
     server.listen(0, "127.0.0.1")
     reader, _ = await connect(server.addresses[0])
     assert await reader.read() == b""
-    [record] = expect_log(caplog, "toolkit.application", "Error in connection callback")
+    [record] = expect_log(
+        caplog, "toolkit.application", "(Error in connection|Exception in) callback"
+    )
     assert record.exc_info is not None
     assert record.exc_info[0] is NotImplementedError
 
@@ -433,19 +445,19 @@ async def test_a_handshake_that_fails_harms_nobody(
     secure_server: EchoServer,
     connect: Clients,
     client_context: ssl.SSLContext,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The handler never hears of it."""
+    """Its handler hears of it by the first read, and is told off no further."""
     [address] = secure_server.addresses
     reader, writer = await connect(address)
     writer.write(b"GET / HTTP/1.1\r\n\r\n")
-    try:
+    with contextlib.suppress(ConnectionResetError):
         await reader.read()
-    except ConnectionResetError:
-        pass
     strict = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which trusts nobody
     with pytest.raises(ssl.SSLCertVerificationError):
         await connect(address, strict)
-    assert secure_server.met == []
+    await until(lambda: [stream.closed() for stream, _ in secure_server.met] == [True, True])
+    assert len(expect_log(caplog, "toolkit.general", "^SSL Error on ")) == 2
     assert await exchange(await connect(address, client_context), b"x\n") == b"x\n"
 
 
@@ -458,3 +470,220 @@ async def test_the_handler_sees_the_connection_in_clear(
     assert stream.transport is not None
     assert stream.transport.get_extra_info("ssl_object") is not None
     assert address == client[1].get_extra_info("sockname")
+
+
+@pytest.mark.feature("A15")
+async def test_ssl_options_may_be_a_dict(
+    connect: Clients,
+    stop_later: Stop,
+    tmp_path: Path,
+    authority: trustme.CA,
+    client_context: ssl.SSLContext,
+) -> None:
+    both = tmp_path / "both.pem"
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(both))
+    server = EchoServer(ssl_options={"certfile": str(both), "keyfile": str(both)})
+    stop_later(server)
+    server.listen(0, "127.0.0.1")
+    client = await connect(server.addresses[0], client_context)
+    assert await exchange(client, b"x\n") == b"x\n"
+
+
+@pytest.mark.parametrize("options", [{}, {"keyfile": "key.pem"}, {"certfile": "/none.pem"}])
+def test_ssl_options_without_a_certificate_are_an_error_at_once(options: dict[str, str]) -> None:
+    with pytest.raises((KeyError, ValueError, OSError)):
+        TCPServer(ssl_options=options)
+
+
+# -- bind and start ----------------------------------------------------------------------
+
+
+async def test_start_accepts_on_what_was_bound(connect: Clients, stop_later: Stop) -> None:
+    server = EchoServer()
+    stop_later(server)
+    server.bind(0, "127.0.0.1")
+    server.bind(0, "127.0.0.1")
+    assert server.sockets == []
+    server.start()
+    first, second = server.addresses
+    for address in (first, second):
+        assert await exchange(await connect(address), b"x\n") == b"x\n"
+
+
+async def test_bind_after_start_accepts_at_once(connect: Clients, stop_later: Stop) -> None:
+    server = EchoServer()
+    stop_later(server)
+    server.bind(0, "127.0.0.1")
+    server.start()
+    server.bind(0, "127.0.0.1")
+    _, second = server.addresses
+    assert await exchange(await connect(second), b"x\n") == b"x\n"
+
+
+async def test_start_without_bind_or_again_is_an_error(stop_later: Stop) -> None:
+    server = EchoServer()
+    stop_later(server)
+    with pytest.raises(RuntimeError, match="bind"):
+        server.start()
+    server.bind(0, "127.0.0.1")
+    server.start()
+    with pytest.raises(RuntimeError, match="only once"):
+        server.start()
+
+
+async def test_stop_closes_what_was_bound_and_not_started() -> None:
+    server = EchoServer()
+    server.bind(0, "127.0.0.1")
+    server.stop()
+    with pytest.raises(RuntimeError):
+        server.start()
+
+
+# -- shutdown ----------------------------------------------------------------------------
+
+
+@pytest.mark.feature("A22")
+async def test_leaving_the_server_waits_for_the_tasks_that_end(connect: Clients) -> None:
+    """Of connections, and others; also those that were begun meanwhile."""
+    ended: list[str] = []
+
+    class Server(TCPServer):
+        async def handle_stream(self, stream: IOStream, address: Any) -> None:
+            await stream.read_until(b"\n")
+            self.create_task(self.later())
+            ended.append("connection")
+            await stream.write(b"bye\n")
+            stream.close()
+
+        async def later(self) -> None:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            ended.append("later")
+
+        async def background(self, until: asyncio.Event) -> str:
+            await until.wait()
+            ended.append("background")
+            return "result"
+
+    async with Server() as server:
+        server.listen(0, "127.0.0.1")
+        [address] = server.addresses
+        reader, writer = await connect(address)
+        go = asyncio.Event()
+        task = server.create_task(server.background(go))
+        # The connection has to be there before no more are accepted.
+        await asyncio.sleep(0.01)
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.01, go.set)
+        loop.call_later(0.01, writer.write, b"x\n")
+    assert sorted(ended) == ["background", "connection", "later"]
+    assert await task == "result"
+    assert await reader.read() == b"bye\n"
+    with pytest.raises(ConnectionRefusedError):
+        await connect(address)
+
+
+@pytest.mark.feature("A22")
+async def test_shutdown_cancels_what_does_not_end_and_closes_its_connection(
+    server: EchoServer, connect: Clients
+) -> None:
+    reader, writer = await connect(server.addresses[0])
+    assert await exchange((reader, writer), b"x\n") == b"x\n"
+    forever = server.create_task(asyncio.Event().wait())
+    await server.shutdown(timeout=0.01)
+    assert forever.cancelled()
+    assert await reader.read() == b""
+    [(stream, _)] = server.met
+    assert stream.closed()
+
+
+async def test_the_time_of_shutdown_is_that_of_the_server(server: EchoServer) -> None:
+    server.shutdown_timeout = 0.01
+    async with server:
+        forever = server.create_task(asyncio.Event().wait())
+    assert forever.cancelled()
+
+
+async def test_a_cancelled_shutdown_cancels_at_once(server: EchoServer) -> None:
+    forever = server.create_task(asyncio.Event().wait())
+    stopping = asyncio.create_task(server.shutdown(timeout=1000))
+    await asyncio.sleep(0)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    with pytest.raises(asyncio.CancelledError):
+        await forever
+
+
+async def test_a_handler_may_shut_its_own_server_down(connect: Clients) -> None:
+    class Server(TCPServer):
+        async def handle_stream(self, stream: IOStream, address: Any) -> None:
+            await stream.read_until(b"\n")
+            await self.shutdown(timeout=0.01)
+            await stream.write(b"done\n")
+            stream.close()
+
+    server = Server()
+    server.listen(0, "127.0.0.1")
+    assert await exchange(await connect(server.addresses[0]), b"stop\n") == b"done\n"
+    assert server.sockets == []
+
+
+async def test_a_failing_task_of_the_server_raises_for_its_owner(server: EchoServer) -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    task = server.create_task(fail())
+    await server.shutdown()
+    with pytest.raises(ZeroDivisionError):
+        await task
+
+
+async def test_the_end_of_another_stream_closes_the_connection(
+    connect: Clients, stop_later: Stop
+) -> None:
+    """As of a proxy, whose own server went away."""
+
+    class Server(TCPServer):
+        async def handle_stream(self, stream: IOStream, address: Any) -> None:
+            raise StreamClosedError(real_error=ConnectionResetError())
+
+    server = Server()
+    stop_later(server)
+    server.listen(0, "127.0.0.1")
+    reader, _ = await connect(server.addresses[0])
+    assert await reader.read() == b""
+
+
+async def test_a_handler_may_be_a_generator_coroutine(
+    connect: Clients, stop_later: Stop, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Server(TCPServer):
+        @gen.coroutine
+        def handle_stream(self, stream: IOStream, address: Any) -> Any:
+            line = yield stream.read_until(b"\n")
+            if line == b"fail\n":
+                raise ZeroDivisionError
+            yield stream.write(line)
+            stream.close()
+
+    server = Server()
+    stop_later(server)
+    server.listen(0, "127.0.0.1")
+    assert await exchange(await connect(server.addresses[0]), b"x\n") == b"x\n"
+    assert await exchange(await connect(server.addresses[0]), b"fail\n") == b""
+    expect_log(caplog, "toolkit.application", "(Error in connection|Exception in) callback")
+
+
+async def test_streams_of_both_families_tell_the_address_of_the_peer(stop_later: Stop) -> None:
+    server = Hall()
+    stop_later(server)
+    server.listen(0, "localhost")
+    for address in server.addresses:
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        with socket.socket(family) as sock:
+            sock.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(sock, address)
+            stream = await server.streams.get()
+            assert stream.peer_address == sock.getsockname()
+            stream.close()

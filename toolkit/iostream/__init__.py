@@ -4,6 +4,7 @@ from toolkit.iostream.base import BaseIOStream
 from toolkit.iostream.errors import StreamBufferFullError, StreamClosedError, UnsatisfiableReadError
 from toolkit.iostream.pipe import PipeIOStream
 from toolkit.iostream.proxied import ProxyProtocol, trusted_by
+from toolkit.iostream.relay import relay
 from toolkit.iostream.tcp import IOStream, SSLIOStream
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "StreamBufferFullError",
     "StreamClosedError",
     "UnsatisfiableReadError",
+    "relay",
     "trusted_by",
 ]

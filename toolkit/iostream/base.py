@@ -3,7 +3,7 @@
 import asyncio
 import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -74,6 +74,7 @@ class BaseIOStream(asyncio.Protocol):
         "_data",
         "_drain_waiters",
         "_early",
+        "_end_told",
         "_eof",
         "_full",
         "_held",
@@ -122,6 +123,7 @@ class BaseIOStream(asyncio.Protocol):
         self._stopped = False  # what follows from these, as the transport was told
         self._on_demand = False  # whether bytes are taken in only while somebody reads
         self._eof = False
+        self._end_told = False  # whether the consumer has heard of the end
         self._closed = False
         self._lost = False  # nothing moves bytes any more
         self._close_callback: Callable[[], None] | None = None
@@ -215,17 +217,26 @@ class BaseIOStream(asyncio.Protocol):
         """Say whether a read waits."""
         return self._read_future is not None and not self._read_future.done()
 
-    def __aiter__(self) -> Self:
-        """Iterate over the lines that come, each with its LF but perhaps the last."""
-        return self
+    async def lines(self, max_bytes: int | None = None) -> AsyncIterator[bytes]:
+        """Iterate over the lines that come, each with its LF but perhaps the last.
 
-    async def __anext__(self) -> bytes:
-        try:
-            return await self._start_read(ReadLine(b"\n"))  # type: ignore[no-any-return]
-        except StreamClosedError as error:
-            if error.real_error is not None:
-                raise
-            raise StopAsyncIteration from None
+        Args:
+            max_bytes: a longer line closes the stream; None for `max_buffer_size`.
+        Raises:
+            StreamClosedError: it was no orderly end.
+        """
+        while True:
+            try:
+                line = await self._start_read(ReadLine(b"\n", max_bytes))
+            except StreamClosedError as error:
+                if error.real_error is not None:
+                    raise
+                return
+            yield line
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Iterate as `lines` does."""
+        return self.lines()
 
     def _start_read(self, read: PendingRead, at_once: bool = False) -> "ReadFuture[Any]":
         waiting = self._read_future
@@ -412,6 +423,7 @@ class BaseIOStream(asyncio.Protocol):
             consumer: gets ``b""`` when the peer sends no more; None ends the push mode.
         """
         self._consumer = consumer
+        self._end_told = False
         if consumer is None:
             return
         if self._transport is None and not self._closed:
@@ -424,7 +436,8 @@ class BaseIOStream(asyncio.Protocol):
         """Hand on what came while it could not be pushed."""
         if self._data and self._consumer is not None and not self._held:
             self._consumer(self._take(len(self._data) - self._position))
-        if self._eof and not self._data and self._consumer is not None:
+        if self._eof and not self._data and self._consumer is not None and not self._end_told:
+            self._end_told = True
             self._consumer(b"")
 
     def unread(self, data: bytes) -> None:
@@ -543,6 +556,19 @@ class BaseIOStream(asyncio.Protocol):
         if self._blocked or self._closed:
             return self.flushed()
         return self.io_loop.done
+
+    def write_eof(self) -> None:
+        """Tell the peer, after what was written, that no more comes; reading goes on.
+
+        Raises:
+            StreamClosedError: the stream is closed.
+            NotImplementedError: there is no such thing for this kind of stream, as with TLS.
+        """
+        if self._closed or self._transport is None:
+            raise StreamClosedError(real_error=self.error)
+        if not self._transport.can_write_eof():
+            raise NotImplementedError(f"{type(self).__name__} has no way to end one direction")
+        self._transport.write_eof()
 
     async def drained(self) -> None:
         """Wait until all written bytes have left the program.

@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from toolkit.iostream.tcp import IOStream
 from toolkit.log import gen_log
@@ -68,8 +68,7 @@ class ProxyProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the header, if there has to be one; called by the loop."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         if self._trusts(transport.get_extra_info("peername")):
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(HEADER_TIMEOUT, self._refuse, "none in time")
