@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -165,13 +165,15 @@ Pair = tuple[IOStream, Peer]
 
 
 @contextlib.contextmanager
-def pair() -> "contextlib._GeneratorContextManager[Pair]":  # type: ignore[misc]
+def pair() -> Iterator[Pair]:
     """Give a stream and its peer."""
     ours, theirs = connected_sockets()
     stream, peer = IOStream(ours), Peer(theirs)
-    yield stream, peer  # type: ignore[misc]
-    peer.close()
-    stream.abort()
+    try:
+        yield stream, peer
+    finally:
+        peer.close()
+        stream.abort()
 
 
 async def into(stream: IOStream, size: int, offset: int) -> bytes:
@@ -233,13 +235,16 @@ async def test_a_task_group_that_fails_when_the_bytes_come_gives_them_back(
         async def reader() -> None:
             await read(stream)
 
-        with pytest.raises(ExceptionGroup):
+        async def group_that_fails() -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(reader())
                 await until(stream.reading)
                 await peer.send(data)
                 await until(lambda: not stream.reading())
                 raise ZeroDivisionError
+
+        with pytest.raises(ExceptionGroup):
+            await group_that_fails()
         await peer.send(b"more")
         assert await stream.read_bytes(len(data) + 4) == data + b"more"
 

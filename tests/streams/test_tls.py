@@ -296,10 +296,14 @@ async def test_a_write_after_a_broken_record_says_that_the_stream_is_closed(
     stream, peer = await pairs(way)
     stream.set_close_callback(lambda: None)
     await asyncio.get_running_loop().sock_sendall(peer.socket, b"\x17\x03\x03\0\x20" + b"?" * 32)
-    with pytest.raises(StreamClosedError):
+
+    async def write_on() -> None:
         for _ in range(1000):
             await stream.write(b"x")
             await asyncio.sleep(0)
+
+    with pytest.raises(StreamClosedError):
+        await write_on()
     assert stream.closed()
     if "wrapped" in way:
         assert len(expect_log(caplog, "toolkit.general", "error on read")) == 1
@@ -420,7 +424,7 @@ async def test_a_server_may_want_a_certificate_of_the_client(
         await connecting
         assert ("email", "me@example.org") in theirs.socket.getpeercert()["subjectAltName"]
     else:
-        with pytest.raises(ssl.SSLError, match="(?i)peer did not return a certificate"):
+        with pytest.raises(ssl.SSLError, match=r"(?i)peer did not return a certificate"):
             await theirs.wait_for_handshake()
         expect_log(caplog, "toolkit.general", "SSL Error on .*did not return a certificate")
         # Of TLS 1.3 the client hears only after its own handshake, which succeeds.
@@ -681,7 +685,7 @@ async def test_a_server_whose_client_distrusts_it_says_so_once(
         await peer.handshake()
     stream = await server.streams.get()
     assert isinstance(stream, SSLIOStream)
-    with pytest.raises(ssl.SSLError, match="(?i)alert unknown ca"):
+    with pytest.raises(ssl.SSLError, match=r"(?i)alert unknown ca"):
         await stream.wait_for_handshake()
     assert len(expect_log(caplog, "toolkit.general", "SSL Error on .*(?i:alert unknown ca)")) == 1
     peer.close()

@@ -757,7 +757,12 @@ class BaseIOStream(asyncio.Protocol):
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Close the stream; without an exception, wait until all has been sent."""
+        """Close the stream; without an exception, wait until all has been sent.
+
+        Who is cancelled has no time for peers that do not read: then it is aborted.
+        """
+        if kind is not None and issubclass(kind, asyncio.CancelledError):
+            self.abort()
         self.close()
         if kind is None:
             await self.wait_closed()
