@@ -62,7 +62,7 @@ class Script:
             lambda: self.read_into(size, True),
             lambda: self.read_into(20_000, False),
             lambda: self.read_into(20_000, True),
-            lambda: stream.__anext__(),
+            lambda: next_line(stream),
         ]
 
     async def one(self) -> None:
@@ -118,6 +118,13 @@ class Script:
         self.peer.shutdown(socket.SHUT_WR)
         self.got += await self.stream.read_until_close()
         assert self.got == self.sent
+
+
+async def next_line(stream: IOStream) -> bytes:
+    """Read by `async for`."""
+    async for line in stream:
+        return line
+    return b""
 
 
 ALPHABET = b"\n\rab"
@@ -181,13 +188,6 @@ async def into(stream: IOStream, size: int, offset: int) -> bytes:
     target = bytearray(b"." * (size + offset))
     await stream.read_into(memoryview(target)[offset:])
     return bytes(target[offset:])
-
-
-async def next_line(stream: IOStream) -> bytes:
-    """Read by `async for`."""
-    async for line in stream:
-        return line
-    return b""
 
 
 WHOLE: dict[str, tuple[Callable[[IOStream], Awaitable[bytes]], bytes]] = {

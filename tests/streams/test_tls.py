@@ -774,7 +774,6 @@ async def test_start_tls_turns_a_dialogue_secret_amid_it() -> None:
             await old.write(b"x")
         with pytest.raises(StreamClosedError):
             await old.read_bytes(1)
-        old.close()
     await secret.write(b"EHLO\r\n")
     assert await secret.read_until(b"\r\n") == b"250 fine\r\n"
     secret.close()

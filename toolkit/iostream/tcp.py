@@ -124,6 +124,7 @@ class IOStream(BaseIOStream):
             self.socket.getpeername()
         except OSError as error:
             self.close(exc_info=error)
+            self.abort()  # what was written waits in vain
         else:
             self._opening = self._loop.create_task(self._attach())
 

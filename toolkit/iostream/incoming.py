@@ -1,0 +1,436 @@
+"""`Incoming`: the half of a stream that takes bytes in."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Self
+
+from toolkit.concurrent import Future
+from toolkit.iostream.descriptor import DescriptorTransport
+from toolkit.iostream.errors import StreamBufferFullError, StreamClosedError, UnsatisfiableReadError
+from toolkit.iostream.filling import Filler
+from toolkit.iostream.reads import (
+    PendingRead,
+    ReadBytes,
+    ReadFuture,
+    ReadInto,
+    ReadLine,
+    ReadRegex,
+    ReadUntil,
+    ReadUntilClose,
+)
+from toolkit.log import gen_log
+
+#: As Tornado's: 100 MiB may wait to be read.
+DEFAULT_MAX_BUFFER_SIZE = 100 * 1024 * 1024
+DEFAULT_READ_CHUNK_SIZE = 64 * 1024
+#: Bytes from which on it pays to have the kernel write into the buffer of `read_into`.
+IN_PLACE_MIN = 16 * 1024
+#: How some systems report a peer that has just closed.
+RESETS = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+
+
+class Incoming(asyncio.Protocol):
+    """What `BaseIOStream` has for reading, and hands on to consumers.
+
+    Args:
+        loop: the one that all happens on.
+        max_buffer_size, read_chunk_size: as of `BaseIOStream`.
+    """
+
+    # With more than 30 attributes each instance would have a dict of its own, of 1.6 KB.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_closed",
+        "_consumer",
+        "_data",
+        "_end_told",
+        "_eof",
+        "_full",
+        "_held",
+        "_loop",
+        "_on_demand",
+        "_position",
+        "_read",
+        "_read_future",
+        "_reads",
+        "_stopped",
+        "_transport",
+        "error",
+        "max_buffer_size",
+        "read_chunk_size",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        max_buffer_size: int | None,
+        read_chunk_size: int | None,
+    ) -> None:
+        self._loop = loop
+        self.max_buffer_size = max_buffer_size or DEFAULT_MAX_BUFFER_SIZE
+        self.read_chunk_size = min(
+            read_chunk_size or DEFAULT_READ_CHUNK_SIZE, self.max_buffer_size // 2
+        )
+        self.error: BaseException | None = None
+        self._transport: asyncio.Transport | None = None
+        # What was received and not read: a chunk as it came, a bytearray once chunks had to
+        # be put together. Copying each chunk into one buffer cost half of a proxy's work.
+        self._data: bytes | bytearray = b""
+        self._position = 0  # of the first unread byte
+        self._read: PendingRead | None = None
+        self._read_future: ReadFuture[Any] | None = None
+        self._reads = 0  # satisfied so far
+        self._consumer: Callable[[bytes], None] | None = None
+        self._held = False  # by pause_reading
+        self._full = False  # more waits than anybody has asked for
+        self._stopped = False  # what follows from these, as the transport was told
+        self._on_demand = False  # whether bytes are taken in only while somebody reads
+        self._eof = False
+        self._end_told = False  # whether the consumer has heard of the end
+        self._closed = False
+
+    def _open(self) -> None:
+        """Begin to get a transport, which comes by `connection_made`."""
+        raise NotImplementedError
+
+    def close(self, exc_info: Any = False) -> None:
+        """Close the stream."""
+        raise NotImplementedError
+
+    def closed(self) -> bool:
+        """Say whether the stream is closed; what has come before can still be read."""
+        return self._closed
+
+    # -- reading -------------------------------------------------------------------------
+
+    def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
+        """Read up to and with the first match of a regular expression.
+
+        Args:
+            max_bytes: closes the stream when no match ends within it.
+        Raises:
+            StreamClosedError: the stream ended before; its `real_error` is an
+                UnsatisfiableReadError when `max_bytes` was passed.
+        """
+        return self._start_read(ReadRegex(re.compile(regex), max_bytes))
+
+    def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
+        """Read up to and with a delimiter; arguments and errors as `read_until_regex`."""
+        return self._start_read(ReadUntil(delimiter, max_bytes))
+
+    def read_bytes(self, num_bytes: int, partial: bool = False) -> Awaitable[bytes]:
+        """Read `num_bytes` bytes, or with `partial` as soon as there is one.
+
+        Raises:
+            StreamClosedError: the stream ended before.
+        """
+        if num_bytes < 0:
+            raise ValueError(f"num_bytes {num_bytes}; 0 and more are allowed")
+        return self._start_read(ReadBytes(num_bytes, partial), at_once=not num_bytes)
+
+    def read_into(self, buf: bytearray | memoryview, partial: bool = False) -> Awaitable[int]:
+        """Fill `buf`, or with `partial` a part of it, and return how many bytes came.
+
+        What is not here yet the kernel writes right into `buf`, which must not be resized
+        meanwhile.
+
+        Raises:
+            StreamClosedError: the stream ended before.
+        """
+        target = memoryview(buf).cast("B")
+        if target.readonly:
+            raise TypeError(f"{type(buf)!r} cannot be written to; a bytearray is allowed")
+        return self._start_read(ReadInto(target, buf, partial), at_once=not len(target))
+
+    def read_until_close(self) -> Awaitable[bytes]:
+        """Read all that comes until the stream is closed; ``b""`` when nothing does.
+
+        Raises:
+            StreamClosedError: an error closed it, so that bytes may be missing.
+        """
+        return self._start_read(ReadUntilClose())
+
+    def reading(self) -> bool:
+        """Say whether a read waits."""
+        return self._read_future is not None and not self._read_future.done()
+
+    async def lines(self, max_bytes: int | None = None) -> AsyncIterator[bytes]:
+        """Iterate over the lines that come, each with its LF but perhaps the last.
+
+        Args:
+            max_bytes: a longer line closes the stream; None for `max_buffer_size`.
+        Raises:
+            StreamClosedError: it was no orderly end.
+        """
+        while line := await self._line(max_bytes):
+            yield line
+
+    def __aiter__(self) -> Self:
+        """Iterate as `lines` does."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        line = await self._line(None)
+        if not line:
+            raise StopAsyncIteration
+        return line
+
+    async def _line(self, max_bytes: int | None) -> bytes:
+        """Return the next line; ``b""`` at the end."""
+        try:
+            return await self._start_read(ReadLine(b"\n", max_bytes))  # type: ignore[no-any-return]
+        except StreamClosedError as error:
+            if error.real_error is not None:
+                raise
+            return b""
+
+    def _start_read(self, read: PendingRead, at_once: bool = False) -> "ReadFuture[Any]":
+        waiting = self._read_future
+        if self._consumer is not None or (waiting is not None and not waiting.done()):
+            if isinstance(read, ReadInto):
+                read.target.release()
+            raise AssertionError("Already reading")
+        if self._read is not None:
+            self._drop_read()  # a cancelled one
+        future: ReadFuture[Any] = ReadFuture(loop=self._loop)
+        future.stream, future.driver = self, None
+        self._read, self._read_future = read, future
+        if self._data or at_once or self._closed or self._eof:
+            self._try_read()
+            if self._eof and not self._closed and isinstance(read, ReadUntilClose):
+                self.close()
+            if future.done():
+                return future
+            if self._closed or self._eof:
+                if not self._closed:
+                    self.close()
+                self._end_read()
+                raise StreamClosedError(real_error=self.error)
+        if self._transport is None:
+            self._open()
+        if self._full:
+            self._full = False
+            self._flow()
+        if self._on_demand:
+            self._read_now()
+            if self.closed() and future.done() and future.exception() is not None:
+                # The caller gets the error here, not from a future that it may never see.
+                raise StreamClosedError(real_error=self.error)
+        if type(read) is ReadInto and not future.done():
+            future.add_done_callback(self._into_done)
+            self._fill_in_place(read, future)
+        return future
+
+    def _try_read(self) -> None:
+        """Satisfy the waiting read from the buffer, if that is possible yet."""
+        read, future = self._read, self._read_future
+        if read is None or future is None:
+            return
+        if future.done():
+            # Cancelled: what has come stays for the next read.
+            self._drop_read()
+            return
+        if type(read) is ReadInto:
+            self._consume(read.take(self._data, self._position))
+            if read.satisfied:
+                self._drop_read()
+                self._satisfied(future, read.filled)
+            return
+        ended = (self._closed or self._eof) and self._ended_well()
+        try:
+            size = read.find(self._data, self._position, ended)
+        except UnsatisfiableReadError as error:
+            gen_log.info("Unsatisfiable read, closing connection: %s", error)
+            self.close(exc_info=error)
+            return
+        if size is not None:
+            self._read = self._read_future = None
+            self._satisfied(future, self._take(size))
+        elif len(self._data) - self._position > self.max_buffer_size and not self._closed:
+            self._overflow()
+
+    def _satisfied(self, future: "ReadFuture[Any]", result: Any) -> None:
+        """Give the reader, who is no longer the waiting one, what he wanted."""
+        self._reads = future.number = self._reads + 1
+        driver = future.driver
+        if driver is None:
+            future.set_result(result)
+        else:
+            driver.deliver(future, result)
+
+    def _drop_read(self) -> None:
+        """Forget the waiting read; what a `read_into` that failed had got stays to be read."""
+        read, future = self._read, self._read_future
+        self._read = self._read_future = None
+        if isinstance(read, ReadInto):
+            if not read.satisfied:
+                self.unread(bytes(read.target[: read.filled]))
+            elif future is not None:
+                future.target = read.buffer
+            read.target.release()
+
+    def _take(self, size: int) -> bytes:
+        """Take bytes out of the buffer."""
+        data, start = self._data, self._position
+        if size == len(data):
+            self._data = b""
+            return bytes(data)  # of bytes: themselves
+        self._consume(size)
+        if type(data) is bytes:
+            return data[start : start + size]
+        with memoryview(data) as view:
+            return bytes(view[start : start + size])
+
+    def _consume(self, size: int) -> None:
+        self._position += size
+        if self._position == len(self._data):
+            self._data, self._position = b"", 0
+
+    def _append(self, chunk: bytes) -> None:
+        """Add to a buffer that is not empty."""
+        data, start = self._data, self._position
+        if type(data) is not bytearray:
+            with memoryview(data) as view:
+                self._data = data = bytearray(view[start:])
+            self._position = 0
+        elif start > len(data) // 2:
+            del data[:start]  # each byte is moved once, on average
+            self._position = 0
+        data += chunk
+
+    def _ended_well(self) -> bool:
+        """Say whether all that the peer sent has come.
+
+        A reset counts: some systems report it where the peer just closed.
+        """
+        return self.error is None or isinstance(self.error, RESETS)
+
+    def _overflow(self) -> None:
+        error = StreamBufferFullError("Reached maximum read buffer size")
+        gen_log.error("Reached maximum read buffer size")
+        gen_log.warning("error on read: %s", error)
+        self.close(exc_info=error)
+
+    def _end_read(self) -> None:
+        """Fail the waiting read, or give it what there is if that was all it wanted."""
+        self._try_read()
+        future = self._read_future
+        self._drop_read()
+        if future is not None and not future.done():
+            self._fail(future, StreamClosedError(real_error=self.error))
+
+    @staticmethod
+    def _fail(future: "Future[Any]", error: BaseException) -> None:
+        future.set_exception(error)
+        future.exception()  # nobody is told off for not looking
+
+    def put_back(self, future: "ReadFuture[Any]") -> None:
+        """Have the result of a read whose reader was cancelled be read next.
+
+        `ReadFuture` calls it.
+        """
+        if future.number != self._reads:
+            return  # another read has taken the bytes after it
+        result = future.result()
+        if isinstance(result, int):
+            result = bytes(memoryview(future.target).cast("B")[:result])
+        self.unread(result)
+        self._try_read()
+
+    def _fill_in_place(self, read: ReadInto, future: "ReadFuture[Any]") -> None:
+        """Have what comes written right into the reader's buffer."""
+        transport = self._transport
+        if transport is not None and len(read.target) - read.filled >= IN_PLACE_MIN:
+            transport.set_protocol(Filler(self, transport, read, future, self._filled))
+
+    def _into_done(self, future: "Future[Any]") -> None:
+        """Let go of the buffer of a cancelled read."""
+        if self._read_future is future:
+            self._drop_read()
+
+    def _filled(self) -> None:
+        """Take note that `Filler` brought all that the read wanted."""
+        self._try_read()
+        if self._read is None and self._on_demand:
+            self._full = True
+            self._flow()
+
+    def _read_now(self) -> None:
+        """Take in what is there, in place of waiting for a sign of the loop."""
+        transport = self._transport
+        if isinstance(transport, DescriptorTransport):
+            transport.poll()
+
+    # -- push mode -----------------------------------------------------------------------
+
+    def push_to(self, consumer: Callable[[bytes], None] | None) -> None:
+        """Hand each chunk to `consumer` as it comes, instead of keeping it for reads.
+
+        Args:
+            consumer: gets ``b""`` when the peer sends no more; None ends the push mode.
+        """
+        self._consumer = consumer
+        self._end_told = False
+        if consumer is None:
+            return
+        if self._transport is None and not self._closed:
+            self._open()
+        self._full = False
+        self._flow()
+        self._push()
+
+    def _push(self) -> None:
+        """Hand on what came while it could not be pushed."""
+        if self._data and self._consumer is not None and not self._held:
+            self._consumer(self._take(len(self._data) - self._position))
+        if self._eof and not self._data and self._consumer is not None and not self._end_told:
+            self._end_told = True
+            self._consumer(b"")
+
+    def unread(self, data: bytes) -> None:
+        """Put bytes back, to be read next."""
+        if data:
+            self._data = data + bytes(self._data[self._position :])
+            self._position = 0
+
+    def pause_reading(self) -> None:
+        """Take no more from the peer, until `resume_reading`."""
+        self._held = True
+        self._flow()
+
+    def resume_reading(self) -> None:
+        """Take from the peer again."""
+        if self._held:
+            self._held = False
+            self._flow()
+            self._push()
+
+    def _flow(self) -> None:
+        """Stop or restart the bytes that come in, as things stand."""
+        stopped = self._held or self._full
+        if stopped != self._stopped and not self._closed:
+            self._stopped = stopped
+            if self._transport is not None:
+                if stopped:
+                    self._transport.pause_reading()
+                else:
+                    self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Take a chunk; called by the loop."""
+        if self._consumer is not None and not self._held:
+            self._consumer(data)
+            return
+        if self._data:
+            self._append(data)
+        else:
+            self._data = data
+        if self._read is not None:
+            self._try_read()
+        if self._read is None and (
+            self._on_demand or len(self._data) - self._position >= self.read_chunk_size
+        ):
+            self._full = True
+            self._flow()
