@@ -50,11 +50,10 @@ async def test_a_line_may_have_a_limit_of_its_own(
     caplog.set_level("INFO", "toolkit.general")
     stream, peer = pairs()
     await peer.send(b"short\n" + b"x" * 20)
-    lines = []
+    lines = aiter(stream.lines(max_bytes=10))
+    assert await anext(lines) == b"short\n"
     with pytest.raises(StreamClosedError):
-        async for line in stream.lines(max_bytes=10):
-            lines.append(line)
-    assert lines == [b"short\n"]
+        await anext(lines)
     expect_log(caplog, "toolkit.general", "not found within 10 bytes")
     assert stream.closed()
 

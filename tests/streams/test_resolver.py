@@ -20,8 +20,6 @@ from toolkit.netutil import (
     ThreadedResolver,
 )
 
-pytestmark = pytest.mark.feature("A17")
-
 #: What makes each resolver that asks the system.
 MAKERS: list[Callable[[], Resolver]] = [
     DefaultLoopResolver,

@@ -8,10 +8,11 @@ from typing import Any
 from toolkit.http1connection import Exchange
 from toolkit.httpserver import HTTPServer
 from toolkit.httputil import HTTPServerRequest
+from toolkit.ioloop import Watchdog
 from toolkit.log import access_log
 from toolkit.netutil import DEFAULT_BACKLOG
 from toolkit.routing import AnyMatches, HostMatches, Match, ReversibleRuleRouter, Rule, RuleLike
-from toolkit.web.dispatch import serve
+from toolkit.web.dispatch import blocked_by, serve
 from toolkit.web.handler import ErrorHandler, RequestHandler
 from toolkit.web.static import StaticFileHandler
 
@@ -44,6 +45,8 @@ class Application:
 
     def __init__(self, handlers: Sequence[RuleLike] | None = None, **settings: Any) -> None:
         self.settings = settings
+        if blocked_by not in Watchdog.describers:
+            Watchdog.describers.append(blocked_by)
         if settings.get("debug"):
             settings.setdefault("serve_traceback", True)
         rules = [*self._static_rules(), *(handlers or ())]

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.http1connection import Exchange
 from toolkit.httputil import HTTPServerRequest
+from toolkit.ioloop import Blocking
 from toolkit.web.errors import HTTPError
 from toolkit.web.handler import RequestHandler
 
@@ -54,6 +55,16 @@ async def serve(application: "Application", exchange: Exchange) -> None:
             handler.finish()
     except Exception as error:
         handler._handle_request_exception(error)
+
+
+def blocked_by(blocking: Blocking) -> str | None:
+    """Name the request whose handler blocks the loop; a describer of `ioloop.Watchdog`."""
+    for frame in blocking.frames:
+        handler = frame.f_locals.get("handler") if frame.f_code is serve.__code__ else None
+        if isinstance(handler, RequestHandler):
+            request = handler.request
+            return f"{type(handler).__qualname__} on {request.method} {request.path}"
+    return None
 
 
 async def _stream_body(handler: RequestHandler, exchange: Exchange) -> None:
