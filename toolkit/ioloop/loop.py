@@ -343,6 +343,11 @@ class IOLoop(Configurable):
             raise TypeError(f"add_future takes a Future, not {future!r:.100}")
 
     @lazy
+    def gathers_writes(self) -> bool:
+        """Whether the loop's transports send at the end of a turn what was written in it."""
+        return type(self.asyncio_loop).__module__.startswith("uvloop")
+
+    @lazy
     def done(self) -> "Future[None]":
         """A future that is done already, the same for all that have nothing to wait for."""
         future = self.asyncio_loop.create_future()
