@@ -218,8 +218,14 @@ def _begin_generator(selector_thread: "weakref.ref[SelectorThread]") -> None:
     """Enter the generator; the loop, which has to be running, takes note of it."""
     target = selector_thread()
     if target is not None and not target._closed:
-        target._until_shutdown = _close_at_shutdown(selector_thread)
-        _step(target._until_shutdown.__anext__())
+        target._until_shutdown = generator = _close_at_shutdown(selector_thread)
+        _step(generator.__anext__())
+        # A program may exit without closing its loop, which could not end the generator then.
+        weakref.finalize(target, _end_generator, generator)
+
+
+def _end_generator(generator: AsyncGenerator[None]) -> None:
+    _step(generator.aclose())
 
 
 def _step(awaitable: Any) -> None:

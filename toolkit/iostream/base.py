@@ -125,7 +125,7 @@ class BaseIOStream(Incoming):
         transport = self._transport
         waiting = transport is not None and transport.get_write_buffer_size()
         self.write_nowait(data)
-        if transport is not None and not self._blocked:
+        if transport is not None and not (self._blocked or self._closed):
             unsent = transport.get_write_buffer_size()
             if not unsent or (self._gathers and not waiting and unsent <= TURN_SIZE):
                 return self.io_loop.done
