@@ -44,6 +44,16 @@ async def test_write_eof_of_a_closed_stream_is_an_error(pairs: Pairs) -> None:
         stream.write_eof()
 
 
+async def test_the_buffer_of_a_view_is_free_when_its_write_is_done(pairs: Pairs) -> None:
+    stream, peer = pairs()
+    buffer = bytearray(b"x" * 1000)
+    await stream.write(b"begin")
+    assert await peer.receive(5) == b"begin"
+    await stream.write(memoryview(buffer))
+    buffer[:] = b"y" * 1000
+    assert await peer.receive(1000) == b"x" * 1000
+
+
 async def test_a_line_may_have_a_limit_of_its_own(
     pairs: Pairs, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -127,7 +127,9 @@ class BaseIOStream(Incoming):
         self.write_nowait(data)
         if transport is not None and not (self._blocked or self._closed):
             unsent = transport.get_write_buffer_size()
-            if not unsent or (self._gathers and not waiting and unsent <= TURN_SIZE):
+            # The buffer of a view is the caller's again when the future is done.
+            gathered = self._gathers and not isinstance(data, memoryview)
+            if not unsent or (gathered and not waiting and unsent <= TURN_SIZE):
                 return self.io_loop.done
         return self.flushed()
 
