@@ -1,11 +1,11 @@
 """Coroutines that run in place until they first have to wait."""
 
 import asyncio
-import collections.abc
 import contextvars
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from toolkit.concurrent.stand_in import StandIn
 from toolkit.log import app_log
 
 # What asyncio gives to those who drive tasks themselves ("Extending asyncio" in its manual).
@@ -111,7 +111,7 @@ def _nothing() -> None:
     """Stand for the callback of a runner that is over."""
 
 
-class _Carrier(collections.abc.Coroutine[Any, Any, None]):
+class _Carrier(StandIn):
     """The coroutine of a task that waits until it is given another one to carry on.
 
     To asyncio it is a coroutine like any other: it passes on what the one that it carries
@@ -180,33 +180,3 @@ class _Carrier(collections.abc.Coroutine[Any, Any, None]):
             if not isinstance(error, StopIteration):
                 app_log.error("Uncaught exception", exc_info=True)
         raise StopIteration
-
-    def close(self) -> None:
-        """Close the coroutine that is carried."""
-        if self._coroutine is not None:
-            self._coroutine.close()
-
-    def __await__(self) -> Any:
-        raise TypeError("the carrier belongs to its own task")
-
-    # What asyncio shows of a task is that of the coroutine that it carries.
-
-    @property
-    def cr_frame(self) -> Any:
-        """Frame of the coroutine that is carried."""
-        return getattr(self._coroutine, "cr_frame", None)
-
-    @property
-    def cr_code(self) -> Any:
-        """Code of the coroutine that is carried."""
-        return getattr(self._coroutine, "cr_code", InPlaceRunner.run.__code__)
-
-    @property
-    def cr_running(self) -> bool:
-        """Whether the coroutine that is carried is running."""
-        return bool(getattr(self._coroutine, "cr_running", False))
-
-    @property
-    def cr_await(self) -> Any:
-        """What the coroutine that is carried waits for."""
-        return getattr(self._coroutine, "cr_await", None)

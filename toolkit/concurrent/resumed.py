@@ -2,16 +2,16 @@
 
 A task that awaits a future is woken in the next turn of the loop, by a callback of its own. For
 one that handles a connection and waits for bytes again and again that is a good part of the
-work: on the benchmark of line echoes a sixth of a server's time.
+work; `make bench` has the echo of lines for that.
 """
 
 import asyncio
-import collections.abc
 import contextvars
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, NoReturn, TypeVar
 
 from toolkit.concurrent.handover import Handover, abandon
+from toolkit.concurrent.stand_in import StandIn
 
 _T = TypeVar("_T")
 _S = TypeVar("_S")
@@ -119,7 +119,7 @@ class _Gate:
     def close(self) -> None:
         """Be ready for the task to wait."""
         self._asyncio_future_blocking = True
-        self._cancelled = False
+        self._cancelled: asyncio.CancelledError | None = None
 
     def open(self) -> None:
         """Have the task go on, in a turn of its own."""
@@ -151,17 +151,17 @@ class _Gate:
         """Have the task go on with a cancellation; called by the task."""
         if not self.shut:
             return False
-        self._cancelled = True
+        self._cancelled = asyncio.CancelledError(*(() if msg is None else (msg,)))
         self.open()
         return True
 
     def result(self) -> None:
         """Return, or raise the cancellation; called by the task."""
-        if self._cancelled:
-            raise asyncio.CancelledError
+        if self._cancelled is not None:
+            raise self._cancelled
 
 
-class _Driver(collections.abc.Coroutine[Any, Any, None], Generic[_S]):
+class _Driver(StandIn, Generic[_S]):
     """The coroutine of a task: another one, and a gate that the task waits at meanwhile.
 
     While the other one awaits a `Resumable`, its task waits at the gate, which is only opened
@@ -253,13 +253,6 @@ class _Driver(collections.abc.Coroutine[Any, Any, None], Generic[_S]):
             raise StopIteration from None
         raise error  # a cancellation, or what ends programs
 
-    def close(self) -> None:
-        """Close the coroutine."""
-        self._coroutine.close()
-
-    def __await__(self) -> Any:
-        raise TypeError("the driver belongs to its own task")
-
     # -- steps in place ------------------------------------------------------------------
 
     def wake(self) -> None:
@@ -293,25 +286,3 @@ class _Driver(collections.abc.Coroutine[Any, Any, None], Generic[_S]):
         finally:
             _leave_task(self._loop, self.task)
         gate.open()
-
-    # What asyncio shows of a task is that of the coroutine that it drives.
-
-    @property
-    def cr_frame(self) -> Any:
-        """Frame of the coroutine that is driven."""
-        return getattr(self._coroutine, "cr_frame", None)
-
-    @property
-    def cr_code(self) -> Any:
-        """Code of the coroutine that is driven."""
-        return getattr(self._coroutine, "cr_code", create_resumed_task.__code__)
-
-    @property
-    def cr_running(self) -> bool:
-        """Whether the coroutine that is driven is running."""
-        return bool(getattr(self._coroutine, "cr_running", False))
-
-    @property
-    def cr_await(self) -> Any:
-        """What the coroutine that is driven waits for."""
-        return getattr(self._coroutine, "cr_await", None)

@@ -465,7 +465,7 @@ def _accustom_allocator() -> None:
 
     asyncio asks for 256 KiB at each read. glibc fetches so much afresh from the kernel, page by
     page, and gives it back, until something as large was freed once: a server of short lines
-    then took 2.4 times the processor until its first connection was closed.
+    then took more than twice the processor until its first connection was closed.
     """
     bytearray(300_000)
 
