@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,18 +72,29 @@ def parse(output: str) -> Load:
     return Load(int(requests[1]), float(rate[1]), percentiles["50"], percentiles["99"])
 
 
-def run_wrk(url: str, seconds: int, core: int, script: Path | None = None) -> Load:
+def run_wrk(
+    url: str,
+    seconds: int,
+    core: int,
+    script: Path | None = None,
+    connections: int = CONNECTIONS,
+    headers: Sequence[str] = (),
+) -> Load:
     """Ask for `url` over and over for `seconds`, from `core`.
 
     Args:
         script: a Lua program that makes each request, if they are not all the same.
+        headers: lines that each request has besides its own.
 
     Raises:
         LoadError: wrk failed, hung, or saw errors.
     """
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    for header in headers:
+        command += ["-H", header]
     if script is not None:
-        command[-1:] = ["-s", str(script), url]
+        command += ["-s", str(script)]
+    command.append(url)
     return parse(_run(command, seconds + GRACE, core))
 
 

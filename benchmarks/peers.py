@@ -103,6 +103,13 @@ def on_both_loops(module: str, *more: tuple[str, str]) -> Sequence[Peer]:
     )
 
 
+SITE_PEERS = tuple(
+    Peer(f"{kind}-{loop}", f"{label} on {loop}", f"site_{kind}", ("--loop", loop), loop)
+    for loop in LOOPS
+    for kind, label in STREAMS[:2]
+)
+SITE_COMPARISONS = (Comparison("Tornado", "tornado-{loop}"),)
+
 LINE_PEERS = on_both_loops("lines")
 PROXY_PEERS = on_both_loops("proxy", RELAY)
 STREAM_COMPARISONS = (

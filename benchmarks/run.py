@@ -23,7 +23,9 @@ BASELINE_EVERY = 2
 """Servers between two runs of the baseline: with two, each stands right beside one."""
 
 
-QUICK = Sizes(seconds=1, mebibytes=64, idle=1000, churn=5000, churn_peers=2000)
+QUICK = Sizes(
+    seconds=1, mebibytes=64, idle=1000, churn=5000, churn_peers=2000, slow=300, soak=20_000
+)
 """What `--quick` measures: enough to see that it works."""
 
 
@@ -97,6 +99,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         ("--idle", f"connections held by `idle` ({usual.idle})"),
         ("--churn", f"connections of `churn`, for the project ({usual.churn})"),
         ("--churn-peers", f"the same, for the others ({usual.churn_peers})"),
+        ("--slow", f"clients of `slow_http` ({usual.slow})"),
+        ("--soak", f"requests of `soak` ({usual.soak})"),
     ):
         parser.add_argument(option, type=positive, metavar="N", help=what)
     parser.add_argument("--quick", action="store_true", help="smoke run: 2 rounds, small sizes")

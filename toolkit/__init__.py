@@ -17,6 +17,7 @@ __all__ = [
     "concurrent",
     "datagram",
     "escape",
+    "files",
     "gen",
     "http1connection",
     "httpclient",
@@ -40,6 +41,7 @@ __all__ = [
     "util",
     "web",
     "wire",
+    "wsgi",
 ]
 
 version = __version__

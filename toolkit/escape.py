@@ -14,7 +14,8 @@ _BLOCK = 4096
 
 def xhtml_escape(value: str | bytes) -> str:
     """Escape ``& < > " '`` so that the text may stand in HTML, attributes included."""
-    return html.escape(to_unicode(value))
+    # A subclass of str may replace in a way of its own, as those do that mark text as HTML.
+    return html.escape(str.__str__(to_unicode(value)))
 
 
 def xhtml_unescape(value: str | bytes) -> str:
@@ -23,8 +24,12 @@ def xhtml_unescape(value: str | bytes) -> str:
 
 
 def json_encode(value: Any) -> str:
-    """Return JSON that may stand inside a ``<script>`` element: ``</`` comes as ``<\\/``."""
-    return json.dumps(value).replace("</", "<\\/")
+    """Return JSON that may stand inside a ``<script>`` element.
+
+    ``</``, which could end it, comes as ``<\\/``, and ``<!--``, after which an end would be
+    overlooked, as ``<\\u0021--``.
+    """
+    return json.dumps(value).replace("</", "<\\/").replace("<!--", "<\\u0021--")
 
 
 def json_decode(value: str | bytes) -> Any:

@@ -14,6 +14,7 @@ import logging.handlers
 import os
 import re
 import sys
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
@@ -35,9 +36,33 @@ access_log = logging.getLogger("toolkit.access")
 app_log = logging.getLogger("toolkit.application")
 gen_log = logging.getLogger("toolkit.general")
 
+#: The id of the request that is being served, set by a server that makes such ids; else "".
+request_id: ContextVar[str] = ContextVar("toolkit.log.request_id", default="")
+
+#: What a record's request_id is outside of any request.
+NO_REQUEST = "-"
+
 #: Control characters but tab and line feed: a peer that gets them into a log could steer the
 #: terminal that shows it.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class RequestIDFilter(logging.Filter):
+    """Gives each record a ``request_id``, by which lines of one request are found.
+
+    It goes to a handler, whose format may then name ``%(request_id)s``::
+
+        handler.addFilter(RequestIDFilter())
+
+    Records of tasks and threads that a request started have its id, where their context was
+    copied as `asyncio.create_task` and `asyncio.to_thread` do. Outside of a request the id is
+    ``"-"``. One that a record has already stays, as with ``extra={"request_id": ...}``.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return True: no record is left out."""
+        _add_request_id(record)
+        return True
 
 
 class LogFormatter(logging.Formatter):
@@ -48,7 +73,10 @@ class LogFormatter(logging.Formatter):
     are escaped, and the lines after the first are indented.
 
     Args:
-        fmt: ``%(color)s`` and ``%(end_color)s`` surround what is coloured.
+        fmt: ``%(color)s`` and ``%(end_color)s`` surround what is coloured; ``%(request_id)s``
+            is the id of the request that is being served, without any filter. Where another
+            thread formats the records, as behind a queue, give the handler that queues them
+            a `RequestIDFilter`.
         datefmt: format of ``%(asctime)s``, as for `time.strftime`.
         style: of `fmt`: ``%``, ``{`` or ``$``, as for `logging.Formatter`.
         color: whether to use colours if standard error is a terminal that has them.
@@ -92,6 +120,7 @@ class LogFormatter(logging.Formatter):
             record.asctime = self.formatTime(record, self.datefmt)
         record.color = self._colors.get(record.levelno, "")
         record.end_color = self._normal if record.color else ""
+        _add_request_id(record)
         lines = [self.formatMessage(record)]
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
@@ -100,6 +129,12 @@ class LogFormatter(logging.Formatter):
         if record.stack_info:
             lines.append(_printable(self.formatStack(record.stack_info)))
         return "\n".join(lines).replace("\n", "\n    ")
+
+
+def _add_request_id(record: logging.LogRecord) -> None:
+    """Note which request is being served, unless that was noted before."""
+    if not hasattr(record, "request_id"):
+        record.request_id = request_id.get() or NO_REQUEST
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -8,12 +8,83 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from toolkit.escape import to_unicode, url_escape, url_unescape
-from toolkit.httputil import HTTPServerRequest
-from toolkit.log import app_log
+from toolkit.http1connection import ExchangeDelegate, serve_callable, serve_delegate
+from toolkit.httputil import (
+    HTTPConnection,
+    HTTPMessageDelegate,
+    HTTPServerConnectionDelegate,
+    HTTPServerRequest,
+    date_now,
+)
+from toolkit.log import app_log, gen_log
 from toolkit.util import import_object
+from toolkit.wire.events import ResponseHead
 
 #: Characters that mean themselves in a regular expression and are usual in paths.
 _LITERAL = re.compile(r"(?:[A-Za-z0-9_/~%=&,:;@!'\"<>#-]|\\[^A-Za-z0-9])*")
+
+
+class Router(HTTPServerConnectionDelegate):
+    """Chooses who answers a request; a subclass says how, in `find_handler`.
+
+    It may be what an `HTTPServer` serves, or the target of a rule.
+    """
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
+        """Return the delegate that answers a request, None when nobody does.
+
+        Args:
+            kwargs: what a rule before it found: ``path_args``, ``path_kwargs``,
+                ``target_kwargs``.
+        """
+        raise NotImplementedError
+
+    def start_request(
+        self, server_conn: object, request_conn: HTTPConnection
+    ) -> HTTPMessageDelegate:
+        """Return a delegate that asks `find_handler`; called by the server."""
+        return _RoutingDelegate(self, request_conn)
+
+
+class ReversibleRouter(Router):
+    """A router that can turn the name of a route back into its path."""
+
+    def reverse_url(self, name: str, *args: Any) -> str | None:
+        """Return the path of a named route with these arguments, None for an unknown name."""
+        raise NotImplementedError
+
+
+class _RoutingDelegate(ExchangeDelegate):
+    """Serves an exchange by the delegate that a router finds."""
+
+    def __init__(self, router: Router, exchange: Any) -> None:
+        super().__init__(exchange)
+        self._router = router
+
+    async def serve(self) -> None:
+        exchange = self.exchange
+        delegate = self._router.find_handler(HTTPServerRequest.received(exchange.head, exchange))
+        if delegate is None:
+            gen_log.debug("Delegate for %s is not found", exchange.head.target)
+            exchange.respond(ResponseHead(404, [("Date", date_now())]))
+        else:
+            await serve_delegate(exchange, delegate)
+
+
+class _CallableDelegate(ExchangeDelegate):
+    """Serves an exchange by a function of the request."""
+
+    def __init__(self, target: Any, exchange: Any, arguments: dict[str, Any]) -> None:
+        super().__init__(exchange)
+        self._target = target
+        self._arguments = arguments
+
+    async def serve(self) -> None:
+        handle = getattr(self._target, "handle_exchange", None)
+        if handle is not None:
+            await handle(self.exchange)
+        else:
+            await serve_callable(self.exchange, self._target, **self._arguments)
 
 
 class Match(NamedTuple):
@@ -63,6 +134,22 @@ class HostMatches(Matcher):
         return {} if self.host_pattern.match(request.host_name) else None
 
 
+class DefaultHostMatches(Matcher):
+    """Matches all requests, when the application's default host matches the pattern.
+
+    Those that name another host by a proxy, which then says so in X-Real-Ip, are left out.
+    """
+
+    def __init__(self, application: Any, host_pattern: Pattern[str]) -> None:
+        self.application = application
+        self.host_pattern = host_pattern
+
+    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        if "X-Real-Ip" in request.headers:
+            return None
+        return {} if self.host_pattern.match(self.application.default_host) else None
+
+
 class PathMatches(Matcher):
     """Matches requests by path; groups of the pattern become arguments.
 
@@ -95,6 +182,8 @@ class PathMatches(Matcher):
         found = self.regex.match(request.path)
         if found is None:
             return None
+        if not self.regex.groups:
+            return {}
         if self.regex.groupindex:
             return {"path_kwargs": {k: _unquote(v) for k, v in found.groupdict().items()}}
         return {"path_args": [_unquote(value) for value in found.groups()]}
@@ -183,10 +272,15 @@ _NOT_FIXED: tuple[float, Match | None] = (math.inf, None)
 RuleLike = Rule | Sequence[Any]
 
 
-class RuleRouter:
+class RuleRouter(Router):
     """Tries rules in order; the first that matches wins.
 
     Rules whose path is fixed are found by one look-up, however many there are.
+
+    Args:
+        rules: the target of a rule may be another router, a `web.Application` or another
+            `httputil.HTTPServerConnectionDelegate`, a function of the request, or a list of
+            rules.
     """
 
     def __init__(self, rules: Sequence[RuleLike] | None = None) -> None:
@@ -232,8 +326,37 @@ class RuleRouter:
                 return inner
         return found
 
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
+        """Return the delegate of the first rule that matches and has one."""
+        for rule in self.rules:
+            arguments = rule.matcher.match(request)
+            if arguments is None:
+                continue
+            if rule.target_kwargs:
+                arguments["target_kwargs"] = rule.target_kwargs
+            delegate = self.get_target_delegate(rule.target, request, **arguments)
+            if delegate is not None:
+                return delegate
+        return None
 
-class ReversibleRuleRouter(RuleRouter):
+    def get_target_delegate(
+        self, target: Any, request: HTTPServerRequest, **target_params: Any
+    ) -> HTTPMessageDelegate | None:
+        """Return the delegate of a rule's target, None when it has none for the request.
+
+        A subclass that knows further kinds of targets overrides it.
+        """
+        if isinstance(target, Router):
+            return target.find_handler(request, **target_params)
+        if isinstance(target, HTTPServerConnectionDelegate):
+            assert request.connection is not None
+            return target.start_request(request.server_connection, request.connection)
+        if callable(target) or hasattr(target, "handle_exchange"):
+            return _CallableDelegate(target, request.connection, target_params)
+        return None
+
+
+class ReversibleRuleRouter(ReversibleRouter, RuleRouter):
     """A `RuleRouter` whose named rules can be turned back into paths."""
 
     def __init__(self, rules: Sequence[RuleLike] | None = None) -> None:
@@ -253,7 +376,7 @@ class ReversibleRuleRouter(RuleRouter):
         if name in self.named_rules:
             return self.named_rules[name].reverse(*args)
         for rule in self.rules:
-            if isinstance(rule.target, ReversibleRuleRouter):
+            if isinstance(rule.target, ReversibleRouter):
                 path = rule.target.reverse_url(name, *args)
                 if path is not None:
                     return path

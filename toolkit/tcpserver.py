@@ -13,12 +13,16 @@ from toolkit.iostream import IOStream, ProxyProtocol, SSLIOStream, StreamClosedE
 from toolkit.log import app_log, gen_log
 from toolkit.netutil import (
     DEFAULT_BACKLOG,
+    ServerSSLOptions,
     add_accept_handler,
     bind_sockets,
     ssl_options_to_context,
 )
 
 _T = TypeVar("_T")
+
+#: Seconds for a handshake of TLS; it takes three trips, and who sends nothing costs a descriptor.
+HANDSHAKE_TIMEOUT = 10.0
 
 #: How a handler may end without an error of its own; that of a handshake was logged already.
 QUIET_ERRORS = (StreamClosedError, asyncio.CancelledError, ssl.SSLError)
@@ -43,7 +47,7 @@ class TCPServer:
         toolkit.run(main)
 
     Args:
-        ssl_options: to speak TLS: a context, or a dict as of
+        ssl_options: to speak TLS: `netutil.ServerCertificates`, a context, or a dict as of
             `netutil.ssl_options_to_context`.
         max_buffer_size: of each stream.
         read_chunk_size: of each stream.
@@ -52,6 +56,8 @@ class TCPServer:
             version 1 or 2, that says who the client is: IP addresses, networks such as
             ``"10.0.0.0/8"``, or ``"unix"`` for Unix sockets. One of them that sends none is
             closed; others are served as they are.
+        handshake_timeout: seconds for the handshake of TLS, whatever the peer sends; a
+            connection that takes longer is closed. None or 0 for no limit.
     Raises:
         KeyError: `ssl_options` is a dict without a ``certfile``.
 
@@ -62,14 +68,18 @@ class TCPServer:
 
     shutdown_timeout = 5.0
 
+    #: Whether connections are served that were accepted in the moment when the server was stopped.
+    _serves_late = False
+
     def __init__(
         self,
-        ssl_options: Mapping[str, Any] | ssl.SSLContext | None = None,
+        ssl_options: ServerSSLOptions | None = None,
         max_buffer_size: int | None = None,
         read_chunk_size: int | None = None,
         *,
         max_write_buffer_size: int | None = None,
         proxy_protocol: Iterable[str] = (),
+        handshake_timeout: float | None = HANDSHAKE_TIMEOUT,
     ) -> None:
         if isinstance(ssl_options, Mapping) and "certfile" not in ssl_options:
             raise KeyError(f'missing key "certfile" in ssl_options {dict(ssl_options)!r}')
@@ -77,6 +87,7 @@ class TCPServer:
         self.max_buffer_size = max_buffer_size
         self.read_chunk_size = read_chunk_size
         self.max_write_buffer_size = max_write_buffer_size
+        self.handshake_timeout = handshake_timeout
         self._context = (
             None if ssl_options is None else ssl_options_to_context(ssl_options, server_side=True)
         )
@@ -249,10 +260,11 @@ class TCPServer:
         sizes = self.max_buffer_size, self.read_chunk_size, self.max_write_buffer_size
         if self._context is None:
             return IOStream.incoming(connected, *sizes)
-        return SSLIOStream.incoming_tls(connected, self._context, *sizes)
+        timeout = self.handshake_timeout or 0.0
+        return SSLIOStream.incoming_tls(connected, self._context, *sizes, timeout)
 
     def _on_connected(self, stream: IOStream) -> None:
-        if not self._listening:
+        if not self._listening and not self._serves_late:
             # It was accepted in the moment when the server was stopped.
             stream.close()
             return

@@ -2,9 +2,22 @@
 
 from benchmarks.scenarios.base import Cores, Scenario, Sizes
 from benchmarks.scenarios.bulk import Bulk, SlowReader
+from benchmarks.scenarios.endurance import BusyIdle, IdleHTTP, Soak
 from benchmarks.scenarios.lines import Churn, Idle, Lines
+from benchmarks.scenarios.slow import SlowHTTP
 from benchmarks.scenarios.web import WEB
 
-SCENARIOS: tuple[Scenario, ...] = (*WEB, Lines(), Bulk(), SlowReader(), Idle(), Churn())
+SCENARIOS: tuple[Scenario, ...] = (
+    *WEB,
+    Lines(),
+    Bulk(),
+    SlowReader(),
+    Idle(),
+    Churn(),
+    IdleHTTP(),
+    BusyIdle(),
+    SlowHTTP(),
+    Soak(),
+)
 
 __all__ = ["SCENARIOS", "Cores", "Scenario", "Sizes"]

@@ -32,6 +32,8 @@ class Sizes:
         idle: connections that are held open.
         churn: connections opened and closed against the project's server.
         churn_peers: the same, against each of the others.
+        slow: clients that are slow on purpose.
+        soak: requests over connections that are kept; a tenth of it over short ones.
     """
 
     seconds: int = 2
@@ -39,6 +41,8 @@ class Sizes:
     idle: int = 10_000
     churn: int = 100_000
     churn_peers: int = 20_000
+    slow: int = 3000
+    soak: int = 1_000_000
 
 
 class Scenario(ABC):

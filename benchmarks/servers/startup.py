@@ -17,18 +17,28 @@ LOOPS = ("uvloop", "asyncio")
 BACKLOG = 1024
 """Connections that may wait to be accepted; the default of a library is not what is compared."""
 
+PIECE, PIECES = b"x" * 65_536, 128
+"""A piece of a large content and the number of them: more than the buffers of two kernels take."""
+
+PATIENCE = 30.0
+"""Seconds that a server gives a slow client unless it is told otherwise."""
+
 COLLECT = signal.SIGUSR1
 """Sent before memory is read, so that garbage not yet collected is no part of the figure."""
 
 
 def arguments(
-    description: str | None, loops: Sequence[str] = (), proxy: bool = False
+    description: str | None,
+    loops: Sequence[str] = (),
+    proxy: bool = False,
+    patience: bool = False,
 ) -> argparse.Namespace:
     """Read the server's command line.
 
     Args:
         loops: what `--loop` may be; without any there is no such option.
         proxy: whether there is `--to`, the port that a proxy connects to.
+        patience: whether there is `--patience`, the seconds that a slow client is given.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--port", type=int, required=True, help=f"port to bind on {ADDRESS}")
@@ -36,6 +46,8 @@ def arguments(
         parser.add_argument("--loop", choices=loops, default=loops[0])
     if proxy:
         parser.add_argument("--to", type=int, required=True, help=f"port to reach on {ADDRESS}")
+    if patience:
+        parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds")
     return parser.parse_args()
 
 

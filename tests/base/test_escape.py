@@ -62,6 +62,16 @@ def test_xhtml_unescape_resolves_references(value: str | bytes, expected: str) -
     assert xhtml_unescape(value) == expected
 
 
+def test_a_subclass_of_str_is_escaped_whatever_its_methods_do() -> None:
+    """Mako CVE-2010-2480 and its like: types that mark HTML as safe have their own ``replace``."""
+
+    class Marked(str):
+        def replace(self, *args: Any) -> str:  # type: ignore[override]
+            return self
+
+    assert xhtml_escape(Marked("<b>")) == "&lt;b&gt;"
+
+
 @settings(derandomize=True, deadline=None)
 @given(st.text())
 def test_escaped_html_is_unescaped_to_the_same(value: str) -> None:
@@ -84,7 +94,8 @@ def test_json_is_decoded_to_the_same(value: Any) -> None:
 def test_json_may_stand_inside_a_script_element() -> None:
     encoded = json_encode({"</script>": "<!-- </SCRIPT>"})
     assert "</" not in encoded
-    assert encoded == '{"<\\/script>": "<!-- <\\/SCRIPT>"}'
+    assert encoded == '{"<\\/script>": "<\\u0021-- <\\/SCRIPT>"}'
+    assert json_decode(encoded) == {"</script>": "<!-- </SCRIPT>"}
 
 
 @pytest.mark.parametrize(

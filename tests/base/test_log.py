@@ -323,3 +323,55 @@ def test_parsing_the_command_line_sets_logging_up(before: str, argument: str, lo
         check=True,
     )
     assert ("hello" in done.stderr) == logged
+
+
+# -- request ids -------------------------------------------------------------------------
+
+
+def queued() -> logging.LogRecord:
+    """Return a record as a handler with the filter has it."""
+    handler = logging.Handler()
+    handler.addFilter(log.RequestIDFilter())
+    made = record("hi")
+    assert handler.filter(made)
+    return made
+
+
+@pytest.mark.feature("S03")
+def test_a_record_has_the_id_of_the_request_that_is_served() -> None:
+    token = log.request_id.set("abc")
+    try:
+        assert queued().request_id == "abc"  # type: ignore[attr-defined]  # the filter adds it
+        formatter = LogFormatter("%(request_id)s %(message)s", color=False)
+        assert formatter.format(record("hi")) == "abc hi"
+    finally:
+        log.request_id.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("style", "fmt"), [("%", "%(request_id)s"), ("{", "{request_id}"), ("$", "$request_id")]
+)
+def test_outside_of_a_request_there_is_a_dash(style: str, fmt: str) -> None:
+    assert queued().request_id == "-"  # type: ignore[attr-defined]
+    assert LogFormatter(fmt, style=style, color=False).format(record("hi")) == "-"
+
+
+def test_an_id_that_was_noted_stays() -> None:
+    """A record is formatted in another thread, and maybe after its request."""
+    noted = queued()
+    token = log.request_id.set("later")
+    try:
+        log.RequestIDFilter().filter(noted)
+        assert LogFormatter("%(request_id)s", color=False).format(noted) == "-"
+        own = record("hi", request_id="own")
+        assert LogFormatter("%(request_id)s", color=False).format(own) == "own"
+    finally:
+        log.request_id.reset(token)
+
+
+def test_dict_config_can_make_the_filter() -> None:
+    config = logging.config.DictConfigurator(
+        {"version": 1, "filters": {"id": {"()": "toolkit.log.RequestIDFilter"}}}
+    )
+    made = config.configure_filter(config.config["filters"]["id"])
+    assert isinstance(made, log.RequestIDFilter)

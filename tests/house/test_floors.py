@@ -11,7 +11,7 @@ from tests.house.modules import MODULES, imports
 FLOORS = [
     ["wire"],
     ["_version", "util", "escape", "log", "options", "locale", "template", "httputil"],
-    ["concurrent", "ioloop", "gen", "platform", "locks", "queues"],
+    ["concurrent", "ioloop", "gen", "platform", "locks", "queues", "files"],
     ["netutil", "iostream", "process", "tcpclient", "datagram", "tcpserver", "autoreload"],
     [
         "http1connection",

@@ -153,7 +153,9 @@ async def test_a_stream_under_way_is_sent_to_its_end(serve: Serve) -> None:
     closing = asyncio.create_task(site.server.close_all_connections())
     await turns()
     release.set()
+    # The client was told that the connection goes on, so that its next request is answered.
     assert (await client.answer()).text == "one two"
+    assert (await client.answer()).get("connection") == "close"
     await client.expect_end()
     await closing
 

@@ -232,7 +232,7 @@ def test_an_option_that_is_none_is_not_there(files: Files) -> None:
         ({"certfile": "/no/such.pem"}, FileNotFoundError, "No such file"),
         ({"ca_certs": "/no/such.pem"}, FileNotFoundError, "No such file"),
         ({"ca_certs": __file__}, ssl.SSLError, "(?i)no.certificate"),
-        ([("certfile", "x")], TypeError, "a dict or an ssl.SSLContext is allowed"),
+        ([("certfile", "x")], TypeError, "a dict, an ssl.SSLContext or ServerCertificates are"),
         (None, TypeError, "NoneType"),
     ],
 )
@@ -282,3 +282,16 @@ def test_a_wrapped_socket_is_a_clients_unless_something_says_otherwise(
     ) as wrapped:
         assert wrapped.server_side is expected
         assert wrapped.context.check_hostname is not expected
+
+
+# -- what a server does not do -----------------------------------------------------------
+
+
+def test_a_server_does_not_renegotiate_or_compress_and_has_good_ciphers(files: Files) -> None:
+    """RFC 9325 §3.3, §3.4, §4.2; the attack called CRIME, and renegotiation floods."""
+    context = ssl_options_to_context({"certfile": files.both}, server_side=True)
+    assert context.options & ssl.OP_NO_RENEGOTIATION
+    assert context.options & ssl.OP_NO_COMPRESSION
+    old = [cipher for cipher in context.get_ciphers() if cipher["protocol"] != "TLSv1.3"]
+    assert old
+    assert all(cipher["aead"] and "ecdhe" in cipher["kea"] for cipher in old)

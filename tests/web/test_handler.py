@@ -901,7 +901,7 @@ async def test_arguments_of_a_form_come_after_those_of_the_query(serve: Serve) -
 
 async def test_a_body_of_another_type_has_no_arguments(serve: Serve) -> None:
     site = site_of(serve, seen_arguments)
-    for fields in ("", "Content-Type: text/plain\r\n", FORM + "Content-Encoding: gzip\r\n"):
+    for fields in ("", "Content-Type: text/plain\r\n"):
         assert json.loads((await site.ask(post("/", b"a=f", fields))).text)["all"] == []
 
 

@@ -130,7 +130,7 @@ async def test_a_big_file_is_streamed(site: Site, root: Path) -> None:
     await client.send(get("/f/big"))
     for _ in range(50):
         assert (await other.get("/f/a.txt")).body == CONTENT
-        assert sum(conn._stream.unsent for conn in site.server._connections) < 1024 * 1024
+        assert sum(connection.stream.unsent for connection in site.server._connections) < 1024 * 1024
     answer = await client.answer()
     assert answer.get("content-length") == str(size)
     assert len(answer.body) == size

@@ -1,6 +1,9 @@
 """Requests that have to be refused, and unusual ones that must not be."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,8 @@ from tests.wire.unusual import UNUSUAL, Unusual
 from toolkit.wire.errors import RemoteProtocolError
 from toolkit.wire.events import ResponseHead
 from toolkit.wire.http1 import DEFAULT_LIMITS, SERVER, Machine
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_table_is_large_and_its_entries_are_told_apart() -> None:
@@ -22,19 +27,19 @@ def test_the_table_is_large_and_its_entries_are_told_apart() -> None:
 
 @pytest.mark.parametrize("entry", HOSTILE, ids=lambda entry: entry.name)
 def test_a_hostile_request_is_refused_however_it_is_cut(entry: Hostile) -> None:
-    """The status is allowed and the same for every cut; nothing behind is read, then or later."""
-    statuses = set()
+    """Status and words are the same for every cut; nothing behind is read, then or later."""
+    errors = set()
     for pieces in cuttings(entry.raw):
         machine = Machine(SERVER, entry.limits)
         said, error = serve(machine, pieces)
         assert error is not None, f"accepted: {said}"
-        statuses.add(error.status)
+        errors.add((error.status, str(error)))
         assert not any("/canary" in one for one in said)
         with pytest.raises(RemoteProtocolError) as again:
             machine.next_event()
-        assert again.value.status == error.status
-    assert len(statuses) == 1
-    assert statuses <= entry.statuses
+        assert (again.value.status, str(again.value)) == (error.status, str(error))
+    assert len(errors) == 1
+    assert {status for status, _ in errors} <= entry.statuses
 
 
 #: Good requests that come before, in pieces: what a machine learns from them must not matter.
@@ -76,6 +81,23 @@ def test_an_unusual_request_is_read_after_a_good_one(pieces: list[bytes]) -> Non
         again, error = serve(machine, [entry.raw])
         assert error is None, entry.name
         assert again == fresh, entry.name
+
+
+def test_hostile_requests_are_refused_without_assertions() -> None:
+    """CVE-2025-69227: no check hangs on a statement that ``python -O`` leaves out."""
+    code = """
+from tests.wire.feeding import serve
+from tests.wire.hostile import HOSTILE
+from toolkit.wire.http1 import SERVER, Machine
+bad = [entry.name for entry in HOSTILE
+       if (error := serve(Machine(SERVER, entry.limits), [entry.raw])[1]) is None
+       or error.status not in entry.statuses]
+print(__debug__, len(HOSTILE), bad)
+"""
+    run = subprocess.run(
+        [sys.executable, "-O", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert run.stdout == f"False {len(HOSTILE)} []\n"
 
 
 def test_a_refusal_can_be_said_and_ends_the_connection() -> None:

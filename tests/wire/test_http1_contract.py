@@ -375,6 +375,31 @@ def test_a_repeated_head_is_read_as_the_first_one_was() -> None:
     assert behind[2:] == alone[7]
 
 
+@pytest.mark.parametrize("fields", ["Host: h\r\n", "Host: h\r\nConnection: keep-alive\r\n"])
+def test_the_host_of_a_target_stays_with_its_request(fields: str) -> None:
+    """The next request on the connection is for the host that its fields name, or its target."""
+    hosts = []
+    machine = Machine(SERVER)
+    for target in ("/", "http://other/", "/", "/a", "http://other/", "/a", "http://third/", "/"):
+        head = read(machine, f"GET {target} HTTP/1.1\r\n{fields}\r\n".encode())[0]
+        assert isinstance(head, RequestHead)
+        hosts.append(head.host)
+        answer(machine)
+    assert hosts == ["h", "other", "h", "h", "other", "h", "third", "h"]
+
+
+def test_a_head_knows_the_names_of_its_fields() -> None:
+    """In lower case, however often it is asked, and those of its own fields alone."""
+    machine = Machine(SERVER)
+    for line, names in (("X: y", {"host", "x"}), ("X: y", {"host", "x"}), ("Z: y", {"host", "z"})):
+        for target in ("/a", "/b"):
+            raw = f"GET {target} HTTP/1.1\r\nHost: h\r\n{line}\r\n\r\n".encode()
+            head = read(machine, raw)[0]
+            assert isinstance(head, RequestHead)
+            assert head.names == head.names == names
+            answer(machine)
+
+
 def test_a_repeated_head_in_two_pieces_leaves_no_trace() -> None:
     """The request behind it is read from its first byte, wherever the pieces were cut."""
     for place in range(1, len(GET_BYTES)):

@@ -80,6 +80,19 @@ def test_205_has_no_content() -> None:
     assert raw == b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"
 
 
+@pytest.mark.parametrize(
+    "field", [("Content-Length", "5"), ("Content-Length", "x"), ("Transfer-Encoding", "chunked")]
+)
+@pytest.mark.parametrize("end", [True, False])
+def test_a_205_that_announces_content_is_refused(field: tuple[str, str], end: bool) -> None:
+    """What its fields say is not put right behind their back. §15.3.6"""
+    machine = server_after()
+    with pytest.raises(LocalProtocolError):
+        machine.send_head(ResponseHead(205, [field]), end=end)
+    raw = machine.send_head(ResponseHead(205, [("Content-Length", "0")]), end=end)
+    assert raw == b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"
+
+
 # -- §6.5 trailers -----------------------------------------------------------------------------
 
 
@@ -387,6 +400,42 @@ def test_a_304_may_tell_the_length_of_what_it_does_not_send() -> None:
     assert machine.idle
 
 
+NOT_MODIFIED = [
+    ("Content-Location", "/a"),
+    ("Date", "Sun, 06 Nov 1994 08:49:37 GMT"),
+    ("ETag", '"x"'),
+    ("Vary", "Accept"),
+    ("Cache-Control", "no-cache"),
+    ("Expires", "0"),
+    ("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+    ("Content-Type", "text/plain"),
+]
+
+
+def test_a_304_keeps_the_fields_that_a_200_would_have_had() -> None:
+    """No field is dropped, whether it has to be there or only may. §15.4.5"""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in NOT_MODIFIED)
+    for end in (True, False):
+        raw = server_after().send_head(ResponseHead(304, NOT_MODIFIED), end=end)
+        assert raw == f"HTTP/1.1 304 Not Modified\r\n{lines}\r\n".encode()
+
+
+@pytest.mark.parametrize(("request_line", "status"), [("GET /", 304), ("HEAD /", 200)])
+def test_a_coding_is_told_though_no_content_follows(request_line: str, status: int) -> None:
+    """As the 200 to GET would have had it, but not to HTTP/1.0. §6.1 of RFC 9112"""
+    head = ResponseHead(status, [("Transfer-Encoding", "chunked")])
+    machine = server_after(f"{request_line} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+    assert b"\r\nTransfer-Encoding: chunked\r\n" in machine.send_head(head)
+    assert machine.send_end() == b""
+    assert machine.idle
+    old = server_after(f"{request_line} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".encode())
+    assert b"chunked" not in old.send_head(head, end=True)
+    for fields in ([("Transfer-Encoding", "gzip")], [*head.fields, ("Content-Length", "5")]):
+        machine = server_after(f"{request_line} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+        with pytest.raises(LocalProtocolError):
+            machine.send_head(ResponseHead(status, fields))
+
+
 def test_a_refusal_after_head_has_content() -> None:
     """A request that could not be read is not answered as the one before it was. §9.3.2"""
     for earlier in (HEAD, b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"):
@@ -420,13 +469,13 @@ def test_connect_opens_a_tunnel() -> None:
     assert machine.next_event() is CLOSED
 
 
-def test_a_refused_connect_is_answered_as_any_request() -> None:
-    """Its answer has content, and HTTP goes on behind it. §9.3.6"""
+def test_a_refused_connect_ends_the_connection() -> None:
+    """What follows may have been meant for the tunnel, and is not read. §9.3.6"""
     machine = server_after(CONNECT + GET_BYTES)
     raw = machine.send_head(ResponseHead(403), b"no", end=True)
-    assert raw.endswith(b"Content-Length: 2\r\n\r\nno")
+    assert raw.endswith(b"Content-Length: 2\r\nConnection: close\r\n\r\nno")
     assert not machine.switched
-    assert len(read(machine)) == 2
+    assert machine.next_event() is CLOSED
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ What has to be refused is in `hostile`, what looks odd and is right in `unusual`
 the rules that need more than one request, the client's side, and what is written.
 """
 
+import tracemalloc
+
 import pytest
 
 from tests.wire.feeding import (
@@ -268,9 +270,14 @@ BAD_RESPONSES = {
     "space before the colon": b"HTTP/1.1 200 OK\r\nContent-Length : 5",
     "name in Latin-1": b"HTTP/1.1 200 OK\r\nX\xe9: y",
     "NUL in a value": b"HTTP/1.1 200 OK\r\nX: a\0b",
-    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5",
     "two lengths unlike": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 5",
-    "list of lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5",
+    "list of lengths unlike": b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6",
+    "list of a length and nothing": b"HTTP/1.1 200 OK\r\nContent-Length: 5,",
+    "list of a length and a word": b"HTTP/1.1 200 OK\r\nContent-Length: 5, five",
+    "list of a length and one with a sign": b"HTTP/1.1 200 OK\r\nContent-Length: 5, +5",
+    "two lengths, one a list unlike": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5, 6"
+    ),
     "length with a sign": b"HTTP/1.1 200 OK\r\nContent-Length: +5",
     "length of letters": b"HTTP/1.1 200 OK\r\nContent-Length: five",
     "length in Latin-1": b"HTTP/1.1 200 OK\r\nContent-Length: \xb2",
@@ -306,6 +313,56 @@ def test_a_bad_response_is_refused_however_it_is_cut(raw: bytes) -> None:
         with pytest.raises(LocalProtocolError):
             machine.send(GET)
     assert len(statuses) == 1
+
+
+@pytest.mark.parametrize(
+    "value", ["42", "42, 42", "42,42\t, 42", "42\r\nContent-Length: 42", "042, 42"]
+)
+def test_a_valid_list_of_equal_lengths_in_a_response_is_one_length(value: str) -> None:
+    """All members of the list are valid and the same. §6.3 item 5"""
+    raw = f"HTTP/1.1 200 OK\r\nContent-Length: {value}\r\n\r\n{'x' * 42}".encode()
+    for pieces in cuttings(raw):
+        machine = client_after()
+        said, error = receive_response(machine, pieces)
+        assert error is None
+        assert said[0][5] == 42
+        assert said[1:] == [("data", b"x" * 42), ("end", ())]
+        assert machine.idle
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ("Content-Length: 2, 3", "Multiple unequal Content-Lengths"),
+        ("Content-Length: 2\r\nContent-Length: 3", "Multiple unequal Content-Lengths"),
+        (
+            "Content-Length: 2\r\nTransfer-Encoding: chunked",
+            "Message with both Transfer-Encoding and Content-Length",
+        ),
+    ],
+)
+def test_an_error_in_framing_says_what_users_of_tornado_look_for(fields: str, words: str) -> None:
+    """The words are those of its errors, whatever the role. §6.3 items 3 and 5"""
+    with pytest.raises(RemoteProtocolError, match=words):
+        read(client_after(), f"HTTP/1.1 200 OK\r\n{fields}\r\n\r\n".encode())
+    if "Message" in words:
+        with pytest.raises(RemoteProtocolError, match=words):
+            read(Machine(SERVER), f"POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n\r\n".encode())
+
+
+def test_a_length_is_no_reason_to_take_memory() -> None:
+    """CVE-2025-13836: what a response announces and never sends costs nothing. §6.3 item 6"""
+    machine = client_after()
+    machine.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999999999\r\n\r\nx")
+    tracemalloc.start()
+    try:
+        assert len(read(machine)) == 2
+        machine.receive(b"")
+        with pytest.raises(RemoteProtocolError):
+            machine.next_event()
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_error_quotes_no_more_than_100_characters() -> None:
@@ -538,7 +595,7 @@ def test_an_old_client_gets_no_transfer_coding() -> None:
         assert machine.next_event() is CLOSED
         whole = server_after(b"GET / HTTP/1.0\r\n\r\n")
         raw = whole.send_head(ResponseHead(200, fields), b"hello", end=True)
-        assert raw.endswith(b"Connection: close\r\n\r\nhello")
+        assert raw.endswith(b"\r\n\r\nhello")
         assert b"chunked" not in raw
 
 
@@ -624,6 +681,31 @@ def test_trailers_come_after_the_last_chunk() -> None:
     assert raw.endswith(b"\r\n\r\n0\r\nX-Sum: 1\r\nY: \r\n\r\n")
     client = client_after()
     assert describe(read(client, raw)[-1]) == ("end", (("x-sum", "1"), ("y", "")))
+
+
+def test_a_server_can_announce_its_trailers() -> None:
+    """The field that does so goes as it is, for the client to read. §7.1.2"""
+    server = server_after(b"GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: TE\r\n\r\n")
+    raw = server.send(ResponseHead(200, [("Trailer", "X-Sum")])) + server.send(Data(b"hi"))
+    raw += server.send_end([("X-Sum", "1")])
+    assert b"\r\nTrailer: X-Sum\r\n" in raw
+    assert server.idle
+    for pieces in cuttings(raw):
+        said, error = receive_response(client_after(), pieces)
+        assert error is None
+        assert ("trailer", "X-Sum") in said[0][4]  # type: ignore[operator]
+        assert said[1:] == [("data", b"hi"), ("end", (("x-sum", "1"),))]
+
+
+def test_a_client_can_send_trailers() -> None:
+    """The server reads them behind the content. §7.1.2"""
+    client = Machine(CLIENT)
+    raw = client.send(RequestHead("PUT", "/", [("Host", "h"), ("Trailer", "X-Sum")]))
+    raw += client.send(Data(b"hi")) + client.send_end([("X-Sum", "1")])
+    for pieces in cuttings(raw):
+        said, error = serve(Machine(SERVER), pieces)
+        assert error is None
+        assert said[1:] == [("data", b"hi"), ("end", (("x-sum", "1"),))]
 
 
 def test_trailers_do_not_reach_the_next_message() -> None:
@@ -760,9 +842,9 @@ def test_a_request_says_whether_the_connection_goes_on(
     assert isinstance(seen[0], RequestHead)
     assert seen[0].keep_alive == machine.keep_alive == kept
     said = answer(machine)
-    assert (b"\r\nConnection: close\r\n" in said) == (not kept)
-    # An HTTP/1.0 client has to be told that the connection stays.
-    assert (b"\r\nConnection: keep-alive\r\n" in said) == (kept and version == "HTTP/1.0")
+    # In HTTP/1.0 a connection ends, and that it stays has to be said.
+    assert (b"\r\nConnection: close\r\n" in said) == (not kept and version == "HTTP/1.1")
+    assert (b"\r\nConnection: Keep-Alive\r\n" in said) == (kept and version == "HTTP/1.0")
     assert machine.finished == (not kept)
     if kept:
         assert len(read(machine)) == 2
@@ -811,9 +893,34 @@ def test_a_server_that_says_close_reads_nothing_more(value: str) -> None:
     """Though the client would go on. §9.6"""
     machine = server_after(GET_BYTES + GET_BYTES)
     raw = machine.send_head(ResponseHead(200, [("Connection", value)]), end=True)
-    assert b"\r\nConnection: close\r\n" in raw
+    assert f"\r\nConnection: {value.lower()}\r\n".encode() in raw
     assert machine.finished
     assert machine.next_event() is CLOSED
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("x", "x, close"),
+        ("keep-alive", "close"),
+        ("x, Keep-Alive,, y", "x, y, close"),
+        ("", "close"),
+        ("close, x", "x, close"),
+    ],
+)
+def test_options_that_are_not_about_closing_stay_beside_it(value: str, said: str) -> None:
+    """In both roles, once the machine is to close. §9.6"""
+    server = server_after()
+    client = Machine(CLIENT)
+    for machine, head in (
+        (server, ResponseHead(200, [("Connection", value)])),
+        (client, RequestHead("GET", "/", [("Host", "h"), ("Connection", value)])),
+    ):
+        machine.close_after()
+        raw = machine.send_head(head, end=True)
+        assert f"\r\nConnection: {said}\r\n".encode() in raw
+        assert raw.lower().count(b"connection:") == 1
+        assert not machine.keep_alive
 
 
 def test_a_server_that_wants_to_close_says_so_in_the_next_head() -> None:
@@ -838,6 +945,32 @@ def test_a_server_that_closes_after_its_head_closes_all_the_same() -> None:
     assert machine.send(Data(b"x")) + machine.send(EndOfMessage()) == b"1\r\nx\r\n0\r\n\r\n"
     assert machine.finished
     assert machine.next_event() is CLOSED
+
+
+@pytest.mark.parametrize(
+    "start",
+    [_POST + b"Content-Length: 5\r\n\r\nhe", _POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhe"],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_server_can_close_in_the_middle_of_a_request(start: bytes, at_once: bool) -> None:
+    """Its answer says so, and nothing behind that request is read, if it goes on at all. §9.6"""
+    machine = server_after(start)
+    machine.close_after()
+    assert not machine.keep_alive
+    assert not machine.body_ended
+    if at_once:
+        raw = machine.send_head(ResponseHead(413), b"no", end=True)
+    else:
+        raw = machine.send(ResponseHead(413)) + machine.send(Data(b"no")) + machine.send_end()
+    assert b"\r\nConnection: close\r\n" in raw
+    assert machine.response_ended
+    assert not machine.reading_head
+    assert not machine.idle
+    end = b"llo" if b"chunked" not in start else b"llo\r\n0\r\n\r\n"
+    said = read(machine, end + GET_BYTES)
+    assert [describe(event)[0] for event in said] == ["data", "end"]
+    assert machine.next_event() is CLOSED
+    assert machine.finished
 
 
 def test_a_client_that_wants_to_close_sends_no_further_request() -> None:

@@ -1,10 +1,10 @@
-"""`parse_parameters`: a value and what follows it after semicolons (RFC 9110 §5.6.6)."""
+"""`parameters`: what follows a value after semicolons (RFC 9110 §5.6.6, RFC 8187)."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolkit.wire.parameters import parse_parameters
+from toolkit.wire.parameters import parse_extended, parse_parameters
 
 VALUES: dict[str, tuple[str, dict[str, str]]] = {
     "": ("", {}),
@@ -55,6 +55,66 @@ def test_whitespace_inside_quotes_belongs_to_the_value(value: str) -> None:
     assert parse_parameters(f'a; b="{value}" ; d=e') == ("a", {"b": value, "d": "e"})
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (r'a; b="C:\new\x"', r"C:\new\x"),
+        (r'a; b="c\"d\\e"', 'c"d\\e'),
+        (r'a; b="\\\\"', "\\\\"),
+        (r'a; b="\\\n"', r"\\n"),
+        (r"a; b=c\d", r"c\d"),
+    ],
+)
+def test_in_forms_a_backslash_mostly_is_one(value: str, expected: str) -> None:
+    """Browsers send file names so."""
+    assert parse_parameters(value, form=True) == ("a", {"b": expected})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("utf-8''a", "a"),
+        ("UTF-8'en'%e2%82%ac%20rates", "€ rates"),
+        ("utf-8'de-CH'%C3%A4!#$&+-.^_`|~", "ä!#$&+-.^_`|~"),
+        ("utf-8''", ""),
+        ("utf-8''%00", "\x00"),
+    ],
+)
+def test_an_extended_value_is_percent_encoded_utf_8(value: str, text: str) -> None:
+    """RFC 8187 §3.2"""
+    assert parse_extended(value) == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "a",
+        "utf-8'a",
+        "utf-8'''a",
+        "iso-8859-1''%A3",
+        "''a",
+        "utf-8''%",
+        "utf-8''%4",
+        "utf-8''%zz",
+        "utf-8''%\u0664\u0661",
+        "utf-8''a b",
+        "utf-8''a;b",
+        "utf-8''a/b",
+        "utf-8''\xe9",
+        "utf-8''%e9",
+        "utf-8''%ed%a0%80",
+        "utf-8''%c0%af",
+        "utf-8''" + "%41" * 300_000 + "%",
+    ],
+    ids=range(18),
+)
+def test_another_extended_value_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="'") as error:
+        parse_extended(value)
+    assert len(str(error.value)) < 300
+
+
 def test_a_name_that_comes_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="'b' comes twice"):
         parse_parameters("a; b=c; B=d")
@@ -101,7 +161,10 @@ def test_what_is_no_list_of_parameters_is_an_error(value: str) -> None:
     ids=range(9),
 )
 def test_a_hostile_value_is_refused_in_linear_time(value: str) -> None:
-    """With these sizes anything else would take hours. The message stays short."""
+    """With these sizes anything else would take hours. The message stays short.
+
+    CVE-2025-67726 (Tornado), CVE-2024-24762 (python-multipart)
+    """
     with pytest.raises(ValueError) as error:
         parse_parameters(value)
     assert len(str(error.value)) < 300

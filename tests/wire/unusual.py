@@ -82,6 +82,17 @@ _FIELDS = (
     _field("name in odd case", b"aCCEPT: */*", ("accept", "*/*")),
     _field("name of one character", b"1: y", ("1", "y")),
     _field("the same name twice", b"X: a\r\nx: b", ("x", "a"), ("x", "b")),
+    _field(
+        "two values of a field that has one",
+        b"Content-Type: a/b\r\ncontent-type: c/d",
+        ("content-type", "a/b"),
+        ("content-type", "c/d"),
+    ),
+    _field(
+        "value of all that is allowed",
+        b"X: " + bytes([*range(0x21, 0x7F), 0x09, *range(0x80, 0x100), 0x20, 0x21]),
+        ("x", bytes([*range(0x21, 0x7F), 9, *range(0x80, 0x100), 0x20, 0x21]).decode("latin-1")),
+    ),
     _field("underscore in a name", b"Content_Length: 5", ("content_length", "5")),
     _field("coding of another name", b"TE: trailers, chunked", ("te", "trailers, chunked")),
     _field(
@@ -114,6 +125,7 @@ _TARGETS = (
     _target("method in lower case", "get", "/", "h"),
     _target("method of marks", "!#$%&'*+-.^_`|~", "/", "h"),
     _target("method named as an attribute", "__init__", "/", "h"),
+    _target("method named as a method of a handler", "FINISH", "/", "h"),
     _target("path that starts with two slashes", "GET", "//evil/a", "h"),
     _target("path with all that browsers leave", "GET", "/a|b^c`d{e}[f]\\g~!$&'()*+,;=:@%41", "h"),
     _target("path in Latin-1", "GET", "/caf\xe9", "h"),
@@ -143,6 +155,8 @@ _HOSTS = (
 )
 
 _MESSAGES = (
+    Unusual("LF for each CRLF", b"GET / HTTP/1.1\nHost: h\n\n"),
+    Unusual("LF for each CRLF, after an empty line", b"\r\nGET / HTTP/1.1\nHost: h\n\n"),
     Unusual("five empty lines first", b"\r\n" * 5 + b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
     Unusual(
         "CONNECT",
@@ -194,6 +208,18 @@ _MESSAGES = (
         "GET whose content is a request",
         b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 39\r\n\r\n" + CANARY,
         fields=(_HOST, ("content-length", "39")),
+        body=CANARY,
+    ),
+    Unusual(
+        "offer to upgrade whose content is a request",
+        b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Content-Length: 39\r\n\r\n" + CANARY,
+        fields=(
+            _HOST,
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("content-length", "39"),
+        ),
         body=CANARY,
     ),
     Unusual(

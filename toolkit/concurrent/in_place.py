@@ -40,6 +40,11 @@ class InPlaceRunner:
         """Whether a coroutine is under way."""
         return self._active is not None
 
+    @property
+    def task(self) -> "asyncio.Task[None] | None":
+        """The task of the coroutine under way, None without one that waits."""
+        return self._active
+
     def run(self, coroutine: Coroutine[Any, Any, None]) -> bool:
         """Step a coroutine; True when it has ended, else a task carries it on.
 

@@ -396,6 +396,9 @@ class BaseIOStream(Incoming):
     def _shut(self, abort: bool) -> None:
         """Have the transport end, or do without one."""
         transport = self._transport
+        if self._loop.is_closed():
+            # A transport cannot end without its loop; it closes its socket when it is deleted.
+            return
         if transport is None:
             if not self._lost and (abort or not self._sends_early()):
                 self._shut_early()

@@ -1,9 +1,12 @@
 """`IOStream` and `SSLIOStream`: streams over sockets."""
 
 import asyncio
+import contextlib
+import logging
 import os
 import socket as sockets
 import ssl
+import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Self, cast
 
@@ -13,8 +16,11 @@ from toolkit.iostream.descriptor import DescriptorTransport
 from toolkit.iostream.errors import StreamClosedError
 from toolkit.iostream.tls import SSLSocketTransport, TLSTransport, plain_socket
 from toolkit.log import gen_log
-from toolkit.netutil import ssl_options_to_context
+from toolkit.netutil import ServerSSLOptions, ssl_options_to_context
 from toolkit.wire.proxy_protocol import Header
+
+#: The option of a socket by which closing it resets the connection.
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 SSLOptions = Mapping[str, Any] | ssl.SSLContext
 
@@ -187,6 +193,16 @@ class IOStream(BaseIOStream):
         else:
             super().abort()
 
+    def reset(self) -> None:
+        """Close the stream at once, and have the kernel forget what it was to send.
+
+        After `abort` the kernel still tries, for minutes if the peer takes nothing.
+        """
+        if self.socket is not None:
+            with contextlib.suppress(OSError):
+                self.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, _NO_LINGER)
+        self.abort()
+
     def _finish(self) -> None:
         opened, self._opened = self._opened, None
         super()._finish()
@@ -248,10 +264,19 @@ class IOStream(BaseIOStream):
 
     # -- TLS -----------------------------------------------------------------------------
 
+    def get_ssl_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
+        """Return the peer's certificate; None when there is none, as without TLS.
+
+        Args:
+            binary_form: whether to return it as bytes in DER, be it verified or not, instead of
+                a dict as of `ssl.SSLSocket.getpeercert`, which is empty if it is not.
+        """
+        return None
+
     def start_tls(
         self,
         server_side: bool,
-        ssl_options: SSLOptions | None = None,
+        ssl_options: ServerSSLOptions | None = None,
         server_hostname: str | None = None,
     ) -> "Future[SSLIOStream]":
         """Speak TLS from now on; the future's result is the stream for it.
@@ -262,8 +287,8 @@ class IOStream(BaseIOStream):
 
         Args:
             server_side: whether to answer a handshake or to begin one.
-            ssl_options: a context, or a dict as of `netutil.ssl_options_to_context`; None for
-                the defaults of a client.
+            ssl_options: a context, `netutil.ServerCertificates`, or a dict as of
+                `netutil.ssl_options_to_context`; None for the defaults of a client.
             server_hostname: of a client: whose certificate it has to be.
         Raises:
             ValueError: a read or a write waits, or the stream is not connected.
@@ -350,9 +375,14 @@ class SSLIOStream(IOStream):
             self._open()
 
     def _prepare_tls(
-        self, context: ssl.SSLContext | None, server_side: bool, hostname: str | None
+        self,
+        context: ssl.SSLContext | None,
+        server_side: bool,
+        hostname: str | None,
+        handshake_timeout: float | None = None,
     ) -> None:
         """Set what all ways to make a stream have in common; a context of None: the socket's."""
+        self._handshake_timeout = handshake_timeout
         self._context = context
         self._server_side = server_side
         self._server_hostname = hostname
@@ -385,14 +415,16 @@ class SSLIOStream(IOStream):
         max_buffer_size: int | None = None,
         read_chunk_size: int | None = None,
         max_write_buffer_size: int | None = None,
+        handshake_timeout: float | None = None,
     ) -> TLSTransport:
         """Make the protocol for a connection that a server's transport is about to bring.
 
         Args:
             connected: called with the stream before the handshake.
+            handshake_timeout: seconds; None for `tls.HANDSHAKE_TIMEOUT`, 0 for no limit.
         """
         stream = cls.incoming(connected, max_buffer_size, read_chunk_size, max_write_buffer_size)
-        stream._prepare_tls(context, True, None)
+        stream._prepare_tls(context, True, None, handshake_timeout)
         return stream._make_protocol()
 
     def connect(self: Self, address: Any, server_hostname: str | None = None) -> "Future[Self]":
@@ -427,6 +459,29 @@ class SSLIOStream(IOStream):
             self._fail(future, self._opening_error())
         return future
 
+    def get_ssl_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
+        """Return the peer's certificate; None when it gave none, and before the handshake."""
+        return self._agreed("getpeercert", binary_form)  # type: ignore[no-any-return]
+
+    def selected_alpn_protocol(self) -> str | None:
+        """Return the protocol that ALPN has chosen (RFC 7301); None when it has not."""
+        return self._agreed("selected_alpn_protocol")  # type: ignore[no-any-return]
+
+    def cipher(self) -> tuple[str, str, int] | None:
+        """Return name, version and bits of the cipher; None before the handshake."""
+        return self._agreed("cipher")  # type: ignore[no-any-return]
+
+    def version(self) -> str | None:
+        """Return the version of TLS, such as ``"TLSv1.3"``; None before the handshake."""
+        return self._agreed("version")  # type: ignore[no-any-return]
+
+    def _agreed(self, what: str, *args: object) -> Any:
+        """Return what `ssl` tells of the handshake; None when there was none."""
+        try:
+            return getattr(self.socket, what)(*args)
+        except (AttributeError, OSError, ValueError):
+            return None
+
     def handshake_begins(self, socket: Any) -> None:
         """Take the socket; called by the transport."""
         self.socket = socket
@@ -460,7 +515,12 @@ class SSLIOStream(IOStream):
     def _make_protocol(self) -> TLSTransport:
         assert self._context is not None
         self._handshaking = transport = TLSTransport(
-            self._loop, self, self._context, self._server_side, self._server_hostname
+            self._loop,
+            self,
+            self._context,
+            self._server_side,
+            self._server_hostname,
+            self._handshake_timeout,
         )
         return transport
 
@@ -471,7 +531,9 @@ class SSLIOStream(IOStream):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that nothing can be moved any more; called by the loop."""
         if self._transport is None and not self._closed and exc is not None:
-            gen_log.warning("SSL Error on %s: %s", self._peer(), exc)
+            # Who is slow is not who is wrong, and there may be a crowd of them.
+            level = logging.INFO if isinstance(exc, TimeoutError) else logging.WARNING
+            gen_log.log(level, "SSL Error on %s: %s", self._peer(), exc)
         self._handshaking = None
         super().connection_lost(exc)
 

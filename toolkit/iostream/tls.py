@@ -11,6 +11,9 @@ from toolkit.iostream.descriptor import DescriptorTransport
 READ_SIZE = 256 * 1024
 #: Seconds for a handshake, as asyncio has them.
 HANDSHAKE_TIMEOUT = 60.0
+#: Bytes that OpenSSL may answer by itself, mostly to key updates of 27 bytes each, while the peer
+#: takes nothing; none needs more than a few.
+MAX_ANSWERS = 16 * 1024
 
 
 class Secured(Protocol):
@@ -61,7 +64,7 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
         protocol: the stream.
         context: of the right side.
         server_hostname: of a client: whose certificate it has to be, and for SNI.
-        handshake_timeout: seconds; None for `HANDSHAKE_TIMEOUT`.
+        handshake_timeout: seconds; None for `HANDSHAKE_TIMEOUT`, 0 for no limit.
     Raises:
         ValueError: the context of a client checks names, and there is none.
     """
@@ -85,13 +88,16 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname)
         self._server_side = server_side
-        self._handshake_timeout = handshake_timeout or HANDSHAKE_TIMEOUT
+        self._handshake_timeout = (
+            HANDSHAKE_TIMEOUT if handshake_timeout is None else handshake_timeout
+        )
         self._inner: Any = None
         self._timer: asyncio.TimerHandle | None = None
         self._backlog: list[bytes] = []  # what OpenSSL could not take yet
         self._ready = False
         self._closing = False
         self._ended = False  # the peer sends no more
+        self._answered = 0  # bytes of answers since all was sent
         self._error: Exception | None = None
 
     # -- protocol of the inner transport -------------------------------------------------
@@ -103,7 +109,8 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
             self._inner.abort()
             return
         socket = TLSSocket(transport.get_extra_info("socket"), self._tls)
-        self._timer = self._loop.call_later(self._handshake_timeout, self._timed_out)
+        if self._handshake_timeout:
+            self._timer = self._loop.call_later(self._handshake_timeout, self._timed_out)
         self._stream.handshake_begins(socket)
         if not self._server_side:
             self._handshake()
@@ -203,9 +210,21 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
             self._ended = True
         except ssl.SSLError as error:
             self._fail(error)
+        if self._outgoing.pending and not self._closing:
+            self._answer()
         if chunks:
             self._protocol.data_received(chunks[0] if len(chunks) == 1 else b"".join(chunks))
         self._after_reading()
+
+    def _answer(self) -> None:
+        """Send what OpenSSL has to say by itself, to a peer that does not just make it pile up."""
+        if not self._inner.get_write_buffer_size():
+            self._answered = 0
+        self._answered += self._outgoing.pending
+        if self._answered > MAX_ANSWERS:
+            self._fail(ssl.SSLError(f"{self._answered} bytes of answers that TLS asks for wait"))
+        else:
+            self._flush()
 
     def _after_reading(self) -> None:
         """Do what reading has shown to be necessary."""

@@ -1,5 +1,7 @@
-"""Names and addresses: listening sockets, resolvers of host names, and contexts of TLS."""
+"""Listening sockets, resolvers of host names, and contexts and certificates of TLS."""
 
+from toolkit.netutil.certificates import SERVER_CIPHERS, ServerCertificate, ServerCertificates
+from toolkit.netutil.development import development_certificate
 from toolkit.netutil.resolver import (
     BlockingResolver,
     DefaultExecutorResolver,
@@ -19,23 +21,28 @@ from toolkit.netutil.sockets import (
     bind_unix_socket,
     is_valid_ip,
 )
-from toolkit.netutil.tls import ssl_options_to_context, ssl_wrap_socket
+from toolkit.netutil.tls import ServerSSLOptions, ssl_options_to_context, ssl_wrap_socket
 
 __all__ = [
     "ACCEPTS_PER_TURN",
     "ACCEPT_PAUSE",
     "DEFAULT_BACKLOG",
     "FREE_PORT_ATTEMPTS",
+    "SERVER_CIPHERS",
     "BlockingResolver",
     "DefaultExecutorResolver",
     "DefaultLoopResolver",
     "ExecutorResolver",
     "OverrideResolver",
     "Resolver",
+    "ServerCertificate",
+    "ServerCertificates",
+    "ServerSSLOptions",
     "ThreadedResolver",
     "add_accept_handler",
     "bind_sockets",
     "bind_unix_socket",
+    "development_certificate",
     "is_valid_ip",
     "ssl_options_to_context",
     "ssl_wrap_socket",

@@ -5,22 +5,29 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
+from toolkit.netutil.certificates import SERVER_CIPHERS, ServerCertificates
+
+#: What a server takes for options of TLS; a client takes the first two.
+ServerSSLOptions = Mapping[str, Any] | ssl.SSLContext | ServerCertificates
+
 _KEYS = ("ssl_version", "certfile", "keyfile", "cert_reqs", "ca_certs", "ciphers", "server_side")
 
 
 def ssl_options_to_context(
-    ssl_options: Mapping[str, Any] | ssl.SSLContext, server_side: bool | None = None
+    ssl_options: ServerSSLOptions, server_side: bool | None = None
 ) -> ssl.SSLContext:
     """Return the context that options stand for; a context is returned as it is.
 
     It speaks TLS 1.2 and newer, unless ``ssl_version`` names one protocol. A client verifies
-    the server's certificate and its name, unless ``cert_reqs`` is ``ssl.CERT_NONE``.
+    the server's certificate and its name, unless ``cert_reqs`` is ``ssl.CERT_NONE``. A server
+    never renegotiates (RFC 9325 §3.4), and has `SERVER_CIPHERS` unless ``ciphers`` says otherwise.
 
     The context is a new one each time, and reading the certificates of the system takes
     milliseconds: to connect often, make one and pass it on.
 
     Args:
-        ssl_options: a context, or a dict of these, each of which may be left out:
+        ssl_options: a context, certificates that know theirs, or a dict of these, each of
+            which may be left out:
             ``certfile`` and ``keyfile``, the own certificate and key as files; ``cert_reqs``,
             a ``ssl.CERT_*`` value; ``ca_certs``, a file of the authorities to trust, instead
             of those of the system; ``ciphers``, in OpenSSL's words; ``ssl_version``, a
@@ -33,9 +40,14 @@ def ssl_options_to_context(
     """
     if isinstance(ssl_options, ssl.SSLContext):
         return ssl_options
+    if isinstance(ssl_options, ServerCertificates):
+        if server_side is False:
+            raise ValueError("ServerCertificates are for servers, and this is a client")
+        return ssl_options.context
     if not isinstance(ssl_options, Mapping):
         raise TypeError(
-            f"ssl_options {type(ssl_options)!r}; a dict or an ssl.SSLContext is allowed"
+            f"ssl_options {type(ssl_options)!r}; a dict, an ssl.SSLContext or "
+            "ServerCertificates are allowed"
         )
     options = {key: value for key, value in ssl_options.items() if value is not None}
     _check(options)
@@ -56,7 +68,7 @@ def ssl_options_to_context(
     return context
 
 
-def _side(ssl_options: Mapping[str, Any] | ssl.SSLContext, server_side: bool | None) -> bool | None:
+def _side(ssl_options: ServerSSLOptions, server_side: bool | None) -> bool | None:
     """Return the side as the argument has it, or else the options."""
     if server_side is None and isinstance(ssl_options, Mapping):
         return ssl_options.get("server_side")
@@ -83,6 +95,11 @@ def _bare_context(version: int | None, server_side: bool | None) -> ssl.SSLConte
     context = ssl.SSLContext(protocol)
     if protocol in (ssl.PROTOCOL_TLS, ssl.PROTOCOL_TLS_CLIENT, ssl.PROTOCOL_TLS_SERVER):
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if server_side:
+            context.set_ciphers(SERVER_CIPHERS)
+    if server_side:
+        # Newer OpenSSL does without these by default.
+        context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     return context
 
 
@@ -102,7 +119,7 @@ def _set_verification(
 
 def ssl_wrap_socket(
     socket: sockets.socket,
-    ssl_options: Mapping[str, Any] | ssl.SSLContext,
+    ssl_options: ServerSSLOptions,
     server_hostname: str | None = None,
     server_side: bool | None = None,
     **kwargs: Any,

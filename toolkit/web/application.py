@@ -1,23 +1,39 @@
 """`Application`: routes and settings."""
 
+import asyncio
 import logging
 import socket
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any
 
-from toolkit.http1connection import Exchange
+from toolkit.http1connection import Exchange, ExchangeDelegate
 from toolkit.httpserver import HTTPServer
-from toolkit.httputil import HTTPServerRequest
+from toolkit.httputil import (
+    HTTPMessageDelegate,
+    HTTPServerConnectionDelegate,
+    HTTPServerRequest,
+)
 from toolkit.ioloop import Watchdog
 from toolkit.log import access_log
 from toolkit.netutil import DEFAULT_BACKLOG
-from toolkit.routing import AnyMatches, HostMatches, Match, ReversibleRuleRouter, Rule, RuleLike
-from toolkit.web.dispatch import blocked_by, serve
+from toolkit.routing import (
+    AnyMatches,
+    DefaultHostMatches,
+    HostMatches,
+    Match,
+    ReversibleRouter,
+    ReversibleRuleRouter,
+    Rule,
+    RuleLike,
+    RuleRouter,
+)
+from toolkit.web.dispatch import blocked_by, is_handler_class, serve
 from toolkit.web.handler import ErrorHandler, RequestHandler
 from toolkit.web.static import StaticFileHandler
+from toolkit.web.transforms import OutputTransform, compressing
 
 
-class Application:
+class Application(ReversibleRouter):
     """A web application: which handler answers which path, and what all of them share.
 
     Example::
@@ -37,23 +53,41 @@ class Application:
         settings: for handlers. The toolkit itself looks at ``static_path``,
             ``static_url_prefix``, ``static_handler_class``, ``static_handler_args``,
             ``default_handler_class``, ``default_handler_args``, ``log_function``,
-            ``serve_traceback`` and ``debug``, which turns the one before it on.
+            ``serve_traceback`` and ``debug``, which turns the one before it on, and
+            ``compress_response``: True for gzip, or a list of codings in order of preference.
+
+        default_host: host whose rules a request gets that names none that is known.
+        transforms: classes that change the content of answers on its way.
 
     Attributes:
         settings: what handlers see as `RequestHandler.settings`.
+        nothing: what a request comes to that no rule matches.
     """
 
-    def __init__(self, handlers: Sequence[RuleLike] | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        handlers: Sequence[RuleLike] | None = None,
+        default_host: str | None = None,
+        transforms: Sequence[type[OutputTransform]] | None = None,
+        **settings: Any,
+    ) -> None:
         self.settings = settings
+        #: Whether a rule leads to something else than a handler class.
+        self.has_other_targets = False
         if blocked_by not in Watchdog.describers:
             Watchdog.describers.append(blocked_by)
+        self.default_host = default_host
+        self.transforms = list(transforms or ())
+        coding = settings.get("compress_response") or settings.get("gzip")
+        if transforms is None and coding:
+            self.add_transform(compressing(coding))
         if settings.get("debug"):
             settings.setdefault("serve_traceback", True)
         rules = [*self._static_rules(), *(handlers or ())]
-        self.wildcard_router = _HandlerRouter(rules)
-        self.default_router = _HandlerRouter([Rule(AnyMatches(), self.wildcard_router)])
+        self.wildcard_router = _HandlerRouter(self, rules)
+        self.default_router = _HandlerRouter(self, [Rule(AnyMatches(), self.wildcard_router)])
         self._by_host = False
-        self._nothing = Match(
+        self.nothing = Match(
             settings.get("default_handler_class", ErrorHandler),
             settings.get("default_handler_args", {"status_code": 404})
             if "default_handler_class" not in settings
@@ -88,20 +122,48 @@ class Application:
 
     def add_handlers(self, host_pattern: str, host_handlers: Sequence[RuleLike]) -> None:
         """Add rules for hosts that match a pattern; they are tried before those for any host."""
-        rule = Rule(HostMatches(host_pattern), _HandlerRouter(host_handlers))
+        matcher = HostMatches(host_pattern)
+        rule = Rule(matcher, _HandlerRouter(self, host_handlers))
+        if self.default_host:
+            for_default = DefaultHostMatches(self, matcher.host_pattern)
+            self.wildcard_router.add_rules([Rule(for_default, rule.target)])
         earlier = self.default_router.rules[:-1]
         last = self.default_router.rules[-1]
-        self.default_router = _HandlerRouter([*earlier, rule, last])
+        self.default_router = _HandlerRouter(self, [*earlier, rule, last])
         self._by_host = True
+
+    def add_transform(self, transform_class: type[OutputTransform]) -> None:
+        """Have the content of all answers to come go through a transform, after those before."""
+        self.transforms.append(transform_class)
 
     def match(self, request: HTTPServerRequest) -> Match:
         """Return the handler class that a request goes to, and its arguments."""
         router = self.default_router if self._by_host else self.wildcard_router
-        return router.match(request) or self._nothing
+        return router.match(request) or self.nothing
 
     def handle_exchange(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
         """Return the coroutine that answers one request; called by the server."""
         return serve(self, exchange)
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> "HandlerDelegate":
+        """Return the delegate that answers a request by its handler."""
+        return HandlerDelegate(self, request, self.match(request))
+
+    def get_handler_delegate(
+        self,
+        request: HTTPServerRequest,
+        target_class: type[RequestHandler],
+        target_kwargs: dict[str, Any] | None = None,
+        path_args: list[bytes] | None = None,
+        path_kwargs: dict[str, bytes] | None = None,
+    ) -> "HandlerDelegate":
+        """Return a delegate that answers a request by a handler class, for routers."""
+        match = Match(target_class, target_kwargs or {}, path_args or (), path_kwargs or {})
+        return HandlerDelegate(self, request, match)
+
+    def __call__(self, request: HTTPServerRequest) -> Awaitable[None]:
+        """Answer a request whose content was read, as a server does that takes a function."""
+        return self.find_handler(request).execute()
 
     def reverse_url(self, name: str, *args: Any) -> str:
         """Return the path of a named route, with `args` for the groups of its pattern.
@@ -118,10 +180,13 @@ class Application:
     def log_request(self, handler: RequestHandler) -> None:
         """Write the access log's line of a finished request.
 
-        The setting ``log_function`` takes its place when it is there.
+        The setting ``log_function`` takes its place when it is there. A server with an
+        access log of its own writes its line instead.
         """
         if "log_function" in self.settings:
             self.settings["log_function"](handler)
+            return
+        if handler.request.connection.logged:
             return
         status = handler.get_status()
         level = logging.INFO if status < 400 else logging.WARNING
@@ -133,14 +198,52 @@ class Application:
             access_log.log(level, "%d %s %.2fms", status, summary, milliseconds)
 
 
+class HandlerDelegate(ExchangeDelegate):
+    """Answers one request by a handler."""
+
+    def __init__(self, application: Application, request: HTTPServerRequest, match: Match) -> None:
+        super().__init__(request.connection)
+        self._application = application
+        self._request = request
+        self._match = match
+
+    async def serve(self) -> None:
+        """Run the handler to its end."""
+        await serve(self._application, self.exchange, self._request, self._match)
+
+    def execute(self) -> Awaitable[None]:
+        """Run the handler of a request whose content was read already."""
+        self.exchange.put_back(self._request.body)
+        return asyncio.ensure_future(self.serve())
+
+
 class _HandlerRouter(ReversibleRuleRouter):
-    """A router whose targets are handler classes, which is looked at when rules are added."""
+    """The rules of an application; their targets are looked at when they are added."""
+
+    def __init__(self, application: Application, rules: Sequence[RuleLike] | None = None) -> None:
+        self._application = application
+        super().__init__(rules)
 
     def process_rule(self, rule: Rule) -> Rule:
+        if isinstance(rule.target, (list, tuple)):
+            rule.target = _HandlerRouter(self._application, rule.target)
         rule = super().process_rule(rule)
         target = rule.target
-        if isinstance(target, ReversibleRuleRouter):
+        if is_handler_class(target) or isinstance(target, RuleRouter):
             return rule
-        if not (isinstance(target, type) and issubclass(target, RequestHandler)):
-            raise TypeError(f"target {target!r} of a rule; a RequestHandler subclass is allowed")
+        known = callable(target) or isinstance(target, HTTPServerConnectionDelegate)
+        if isinstance(target, type) or not known:
+            raise TypeError(
+                f"target {target!r} of a rule; a RequestHandler subclass, a router, an "
+                "application or a function of the request is allowed"
+            )
+        self._application.has_other_targets = True
         return rule
+
+    def get_target_delegate(
+        self, target: Any, request: HTTPServerRequest, **target_params: Any
+    ) -> HTTPMessageDelegate | None:
+        """Return the delegate of a handler class too."""
+        if is_handler_class(target):
+            return self._application.get_handler_delegate(request, target, **target_params)
+        return super().get_target_delegate(target, request, **target_params)

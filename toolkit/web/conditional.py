@@ -1,10 +1,8 @@
 """Conditional requests (RFC 9110 §13)."""
 
 import hashlib
-import re
 
-# Bytes of entity tags beyond ASCII are obs-text (RFC 9110 §8.8.3).
-_ENTITY_TAG = re.compile(r'\*|(?:W/)?"[!#-~\x80-\xff]*"')
+from toolkit.wire.conditional import matches_weakly
 
 
 def content_etag(content: bytes) -> str:
@@ -14,7 +12,4 @@ def content_etag(content: bytes) -> str:
 
 def matches_none(etag: str, if_none_match: str) -> bool:
     """Say whether If-None-Match names `etag`, by weak comparison (RFC 9110 §13.1.2)."""
-    known = etag.removeprefix("W/")
-    return any(
-        tag == "*" or tag.removeprefix("W/") == known for tag in _ENTITY_TAG.findall(if_none_match)
-    )
+    return matches_weakly(etag, if_none_match)

@@ -1,10 +1,12 @@
 """One request's way through its handler."""
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
-from toolkit.http1connection import Exchange
+from toolkit.http1connection import Exchange, serve_delegate
 from toolkit.httputil import HTTPServerRequest
 from toolkit.ioloop import Blocking
+from toolkit.routing import Match
 from toolkit.web.errors import HTTPError
 from toolkit.web.handler import RequestHandler
 
@@ -15,11 +17,31 @@ if TYPE_CHECKING:
 _METHOD_NAMES = {name: name.lower() for name in RequestHandler.SUPPORTED_METHODS}
 
 
-async def serve(application: "Application", exchange: Exchange) -> None:
-    """Find the handler of a request and run it to its end."""
+def is_handler_class(target: Any) -> bool:
+    """Say whether the target of a rule is a handler class."""
+    return isinstance(target, type) and issubclass(target, RequestHandler)
+
+
+async def serve(
+    application: "Application",
+    exchange: Exchange,
+    request: HTTPServerRequest | None = None,
+    match: Match | None = None,
+) -> None:
+    """Find the handler of a request and run it to its end.
+
+    Args:
+        request, match: where they are known already.
+    """
     head = exchange.head
-    request = HTTPServerRequest.received(head, exchange)
-    handler_class, kwargs, path_args, path_kwargs = application.match(request)
+    if request is None:
+        request = HTTPServerRequest.received(head, exchange)
+    if match is None:
+        match = application.match(request)
+    handler_class, kwargs, path_args, path_kwargs = match
+    if application.has_other_targets and not is_handler_class(handler_class):
+        await _serve_other(application, exchange, request)
+        return
     handler: RequestHandler = handler_class(application, request, **kwargs)
     try:
         if request.method not in handler.SUPPORTED_METHODS:
@@ -33,11 +55,12 @@ async def serve(application: "Application", exchange: Exchange) -> None:
                 name: None if value is None else handler.decode_argument(value, name=name)
                 for name, value in path_kwargs.items()
             }
-        if handler._hears_close:
-            exchange.set_close_callback(handler.on_connection_close)
+        if handler._minds_exchange and not await _mind_exchange(handler, exchange):
+            return
         if head.length and not handler._stream_request_body:
             # Nobody needs the content of a request that is about to be refused.
-            if not handler._prepares and request.method not in handler.allowed_methods():
+            early = head.expect_continue or not handler._prepares
+            if early and request.method not in handler.allowed_methods():
                 raise HTTPError(405)
             request.body = await exchange.read()
         result = handler.prepare()
@@ -55,6 +78,41 @@ async def serve(application: "Application", exchange: Exchange) -> None:
             handler.finish()
     except Exception as error:
         handler._handle_request_exception(error)
+    except asyncio.CancelledError:
+        handler._finish_unanswered()
+        raise
+
+
+async def _mind_exchange(handler: RequestHandler, exchange: Exchange) -> bool:
+    """Set up what only some handler classes ask for; False when the answer is there already."""
+    if handler._hears_close:
+        exchange.set_close_callback(handler._left)
+    if handler._hears_drain:
+        exchange.set_drain_callback(handler.on_drain)
+    if handler.cancel_on_close:
+        exchange.cancel_on_close = True
+    if handler.response_timeout is not None:
+        exchange.set_deadline(handler.response_timeout)
+    if handler.max_body_size is not None:
+        exchange.set_max_body(handler.max_body_size)
+    result = handler.headers_received()
+    if result is not None:
+        await result
+    return not handler._finished
+
+
+async def _serve_other(
+    application: "Application", exchange: Exchange, request: HTTPServerRequest
+) -> None:
+    """Serve a request whose first rule leads to something else than a handler class.
+
+    That may not want the request, so that further rules are tried.
+    """
+    delegate = application.default_router.find_handler(request)
+    if delegate is None:
+        await serve(application, exchange, request, application.nothing)
+    else:
+        await serve_delegate(exchange, delegate)
 
 
 def blocked_by(blocking: Blocking) -> str | None:

@@ -3,7 +3,7 @@
 import datetime
 import traceback
 import urllib.parse
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,11 @@ from toolkit.log import app_log, gen_log
 from toolkit.web.arguments import clean
 from toolkit.web.conditional import content_etag, matches_none
 from toolkit.web.errors import Finish, HTTPError, MissingArgumentError
+from toolkit.web.transforms import OutputTransform
 from toolkit.wire.errors import RemoteProtocolError
 from toolkit.wire.events import ResponseHead
 from toolkit.wire.grammar import is_field_value
+from toolkit.wire.http1 import FORBIDDEN_TRAILERS
 
 if TYPE_CHECKING:
     from toolkit.web.application import Application
@@ -79,14 +81,38 @@ class RequestHandler:
     _finished = False
     _auto_finish = True
     _stream_request_body = False
+    _trailers: HTTPHeaders | None = None
+    _transforms: Sequence[OutputTransform] = ()
+    #: Bytes of content that requests to the class may have; None for the server's limit.
+    max_body_size: int | None = None
+    #: Seconds in which an answer has to begin, else 503 is answered and the handler
+    #: cancelled; None for the server's bound.
+    response_timeout: float | None = None
+    #: Whether the handler is cancelled when the client leaves. One that has closed its way
+    #: out counts as gone.
+    cancel_on_close = False
+
     # Whether a subclass wants to hear that a client left; only then it is looked for.
     _hears_close = False
+    _hears_drain = False
+    # Whether a subclass uses one of these, or what stands above them.
+    _minds_exchange = False
     # Whether a subclass has a `prepare`, which may answer in place of the method.
     _prepares = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls._hears_close = cls.on_connection_close is not RequestHandler.on_connection_close
+        base = RequestHandler
+        cls._hears_close = cls.on_connection_close is not base.on_connection_close
+        cls._hears_drain = cls.on_drain is not base.on_drain
+        cls._minds_exchange = (
+            cls._hears_close
+            or cls._hears_drain
+            or cls.cancel_on_close
+            or cls.response_timeout is not None
+            or cls.max_body_size is not None
+            or cls.headers_received is not base.headers_received
+        )
         cls._prepares = cls.prepare is not RequestHandler.prepare
 
     def __init__(
@@ -94,6 +120,8 @@ class RequestHandler:
     ) -> None:
         self.application = application
         self.request = request
+        if application.transforms:
+            self._transforms = [transform(request) for transform in application.transforms]
         self.clear()
         self.initialize(**kwargs)
 
@@ -115,6 +143,13 @@ class RequestHandler:
 
     # -- the life of a request -----------------------------------------------------------
 
+    def headers_received(self) -> Awaitable[None] | None:
+        """Run before any content of the request is read; for subclasses to override.
+
+        What is refused here, by an error or an answer, costs no content: a client that waits
+        for 100 Continue is not told to send it.
+        """
+
     def prepare(self) -> Awaitable[None] | None:
         """Run before the method of the request; for subclasses to override."""
 
@@ -123,6 +158,13 @@ class RequestHandler:
 
     def on_connection_close(self) -> None:
         """Hear that the client has left before its answer; for subclasses to override."""
+
+    def on_drain(self) -> None:
+        """Hear that the server is about to stop; for subclasses to override.
+
+        A handler of a long answer ends it then. What has not ended at the server's deadline
+        is cancelled.
+        """
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Take a piece of the content, in a class with `stream_request_body`."""
@@ -209,6 +251,36 @@ class RequestHandler:
         if name in self._headers:
             del self._headers[name]
 
+    def set_trailer(self, name: str, value: str) -> None:
+        """Set a field that is sent after the content, which goes in chunks then.
+
+        A client of HTTP/1.0 gets none.
+
+        Raises:
+            ValueError: a control character, or a field that may not come after content.
+
+        RFC 9110 §6.5
+        """
+        if self._trailers is None:
+            self._trailers = HTTPHeaders()
+        if name.lower() in FORBIDDEN_TRAILERS:
+            raise ValueError(f"field {name} is not allowed as a trailer")
+        try:
+            self._trailers[name] = value
+        except HTTPInputError as error:
+            raise ValueError(f"Unsafe trailer: {error}") from None
+
+    def send_early_hints(self, *links: str) -> None:
+        """Tell the client what it will need, before the answer is known (RFC 8297).
+
+        Args:
+            links: values of Link fields, such as ``"</style.css>; rel=preload; as=style"``.
+        """
+        if self.request.version == "HTTP/1.0" or self._exchange.closed:
+            return
+        fields = [("Link", _header_text(link)) for link in links]
+        self._exchange.interim(ResponseHead(103, fields))
+
     # -- arguments -----------------------------------------------------------------------
 
     def get_argument(
@@ -270,7 +342,7 @@ class RequestHandler:
             HTTPError: 400, when it is not UTF-8.
         """
         try:
-            return value.decode("utf-8")
+            return value.decode("utf-8") if isinstance(value, bytes) else value
         except UnicodeDecodeError:
             raise HTTPError(400, "Invalid unicode in %s: %r", name or "url", value[:40]) from None
 
@@ -293,7 +365,7 @@ class RequestHandler:
         """Send what was written; await the result to let the client keep up.
 
         Args:
-            include_footers: taken for compatibility.
+            include_footers: whether it is the last piece.
         Raises:
             StreamClosedError: from the future, when the client is gone.
         """
@@ -302,10 +374,14 @@ class RequestHandler:
         exchange = self._exchange
         if not exchange.closed:
             if not self._headers_written:
+                data = self._transform_first(data, include_footers)
                 head = ResponseHead(self._status_code, self._headers.fields(), self._reason)
                 exchange.start(head, data)
-            elif data:
-                exchange.send(data)
+            else:
+                for transform in self._transforms:
+                    data = transform.transform_chunk(data, include_footers)
+                if data:
+                    exchange.send(data)
         self._headers_written = True
         return exchange.flushed()
 
@@ -320,10 +396,13 @@ class RequestHandler:
             raise RuntimeError("finish() called twice")
         if chunk is not None:
             self.write(chunk)
+        if self._trailers is not None and self.request.version != "HTTP/1.0":
+            # Content that goes in chunks has a place behind it.
+            self.flush()
         if self._headers_written:
-            future = self.flush()
+            future = self.flush(include_footers=True)
             if not self._exchange.closed:
-                self._exchange.finish()
+                self._exchange.finish(self._trailers.fields() if self._trailers else ())
         else:
             future = self._respond()
         self._finished = True
@@ -343,13 +422,30 @@ class RequestHandler:
         if self._status_code in (204, 304):
             if body:
                 raise RuntimeError(f"Cannot send body with status {self._status_code}")
-            for name in _REPRESENTATION_HEADERS:
-                self.clear_header(name)
+            self._clear_representation_headers()
+        if self._transforms:
+            body = self._transform_first(body, True)
         fields = self._headers.fields()
         head = ResponseHead(self._status_code, fields, self._reason, checked=True)
         future: Future[None] = self.request.connection.respond(head, body)
         self._headers_written = True
         return future
+
+    def _clear_representation_headers(self) -> None:
+        """Forget the headers of content, before an answer that has none."""
+        for name in _REPRESENTATION_HEADERS:
+            self.clear_header(name)
+
+    def _transform_first(self, chunk: bytes, finishing: bool) -> bytes:
+        """Return the first piece of content as the transforms make it, which may change the head.
+
+        They see the answer to a HEAD as that to a GET.
+        """
+        for transform in self._transforms:
+            self._status_code, self._headers, chunk = transform.transform_first_chunk(
+                self._status_code, self._headers, chunk, finishing
+            )
+        return chunk
 
     @property
     def _exchange(self) -> Exchange:
@@ -401,6 +497,9 @@ class RequestHandler:
         reason = kwargs.get("reason")
         if "exc_info" in kwargs and isinstance(kwargs["exc_info"][1], HTTPError):
             reason = kwargs["exc_info"][1].reason or reason
+        if reason is not None and not is_field_value(reason):
+            # Whatever it was made of, the error is not to become another one.
+            reason = "Unknown"
         self.set_status(status_code, reason=reason)
         if status_code == 405:
             # RFC 9110 §15.5.6
@@ -464,8 +563,12 @@ class RequestHandler:
             self._finish_unanswered()
             return
         if isinstance(error, RemoteProtocolError):
-            error = HTTPError(error.status, "%s", error)
-        elif isinstance(error, HTTPInputError):
+            # As of any other message that the connection cannot read.
+            gen_log.info("Malformed HTTP message from %s: %s", self.request.remote_ip, error)
+            if not self._finished:
+                self.send_error(error.status)
+            return
+        if isinstance(error, HTTPInputError):
             error = HTTPError(400, "%s", error)
         exc_info = (type(error), error, error.__traceback__)
         try:
@@ -475,6 +578,11 @@ class RequestHandler:
         if not self._finished:
             status = error.status_code if isinstance(error, HTTPError) else 500
             self.send_error(status, exc_info=exc_info)
+
+    def _left(self) -> None:
+        """Take note that the client is gone."""
+        if not self._finished:
+            self.on_connection_close()
 
     def _finish_unanswered(self) -> None:
         if not self._finished:

@@ -11,19 +11,15 @@ class Buffer:
         data: a chunk as it came, or a bytearray once chunks had to be put together; empty
             when all was read.
         pos: index of the first unread byte.
+        scanned: index up to which there was no whole line; beyond `pos` when a line has begun.
     """
 
-    __slots__ = ("_scanned", "data", "pos")
+    __slots__ = ("data", "pos", "scanned")
 
     def __init__(self) -> None:
         self.data: bytes | bytearray = b""
         self.pos = 0
-        self._scanned = 0  # no line ends before this index
-
-    @property
-    def in_line(self) -> bool:
-        """Whether the line that comes next was looked at and found not to be whole."""
-        return self._scanned > self.pos
+        self.scanned = 0
 
     def __len__(self) -> int:
         """Count the unread bytes."""
@@ -40,7 +36,7 @@ class Buffer:
         elif pos:
             del data[:pos]
         data += chunk
-        self._scanned = max(0, self._scanned - pos)
+        self.scanned = max(0, self.scanned - pos)
         self.pos = 0
 
     def take(self, size: int) -> bytes:
@@ -60,12 +56,19 @@ class Buffer:
             self.data, self.pos = b"", 0
         else:
             self.pos = pos
-        self._scanned = 0
+        self.scanned = 0
 
-    def line(self, limit: int, status: int) -> str | None:
+    def ends_bare(self) -> bool:
+        """Say whether the next line, which is not empty, ends by LF without a CR before it."""
+        data = self.data
+        end = data.find(b"\n", max(self.pos, self.scanned))
+        return end > self.pos and data[end - 1] != 0x0D
+
+    def line(self, limit: int, status: int, bare: bool = False) -> str | None:
         """Take one line without its CRLF, as ISO 8859-1; None while it is not whole.
 
         Args:
+            bare: whether the line ends by LF, and has no CR.
             limit: most bytes allowed.
             status: what a server answers to more.
         Raises:
@@ -74,8 +77,8 @@ class Buffer:
         """
         data, pos = self.data, self.pos
         limit = max(limit, 0)
-        start = max(pos, self._scanned)
-        end = data.find(b"\r\n", start)
+        start = max(pos, self.scanned)
+        end = data.find(b"\n" if bare else b"\r\n", start)
         whole = end >= 0
         if not whole:
             # A CR at the very end may have its LF still on the way.
@@ -88,7 +91,7 @@ class Buffer:
         if end - pos > limit:
             raise RemoteProtocolError(f"more than {limit} bytes in a line or section", status)
         if not whole:
-            self._scanned = end
+            self.scanned = end
             return None
-        self.skip_to(end + 2)
+        self.skip_to(end + (1 if bare else 2))
         return data[pos:end].decode("latin-1")

@@ -21,6 +21,10 @@ class RemoteProtocolError(ProtocolError):
         self.status = status
 
 
+class NotHTTPError(RemoteProtocolError):
+    """The peer does not speak HTTP at all."""
+
+
 def excerpt(data: bytes | str) -> str:
     """Return untrusted input as it may stand in a message: `repr`, at most 100 characters."""
     text = repr(bytes(data[:100]) if not isinstance(data, str) else data[:100])

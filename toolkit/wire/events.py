@@ -3,8 +3,10 @@
 from collections.abc import Collection
 from enum import Enum
 
-#: Field lines in order: names in lower case when received, values without outer whitespace.
-Fields = Collection[tuple[str, str]]
+#: A field line: name in lower case when received, value without outer whitespace.
+Field = tuple[str, str]
+#: Field lines in order.
+Fields = Collection[Field]
 
 #: `RequestHead.length` of a body in chunks.
 CHUNKED = -1
@@ -46,13 +48,13 @@ class RequestHead:
     """
 
     __slots__ = (
+        "_names",
         "expect_continue",
         "fields",
         "host",
         "keep_alive",
         "length",
         "method",
-        "names",
         "target",
         "upgrade",
         "version",
@@ -64,7 +66,6 @@ class RequestHead:
         target: str,
         fields: Fields = (),
         version: str = "HTTP/1.1",
-        *,
         host: str = "",
         length: int = 0,
         keep_alive: bool = True,
@@ -80,22 +81,31 @@ class RequestHead:
         self.keep_alive = keep_alive
         self.expect_continue = expect_continue
         self.upgrade = upgrade
-        #: Names of the fields, for a quick look whether one is there.
-        self.names = frozenset([name for name, _ in fields])
+        self._names: frozenset[str] | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of the fields, for a quick look whether one is there."""
+        names = self._names
+        if names is None:
+            self._names = names = frozenset([name for name, _ in self.fields])
+        return names
 
     def replace(self, method: str, target: str) -> "RequestHead":
         """Return the head of a request that differs from this one in its start line alone."""
-        return RequestHead(
+        head = RequestHead(
             method,
             target,
             self.fields,
             self.version,
-            host=self.host,
-            length=self.length,
-            keep_alive=self.keep_alive,
-            expect_continue=self.expect_continue,
-            upgrade=self.upgrade,
+            self.host,
+            self.length,
+            self.keep_alive,
+            self.expect_continue,
+            self.upgrade,
         )
+        head._names = self._names
+        return head
 
     def __repr__(self) -> str:
         return f"<RequestHead {self.method} {self.target!r} {self.version}>"
@@ -123,7 +133,6 @@ class ResponseHead:
         fields: Fields = (),
         reason: str | None = None,
         version: str = "HTTP/1.1",
-        *,
         length: int = 0,
         keep_alive: bool = True,
         checked: bool = False,

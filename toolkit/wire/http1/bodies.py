@@ -48,7 +48,7 @@ class FixedBody(Body):
 
     def read(self, buffer: Buffer, max_body: int | None) -> bytes:
         if not self._begun:
-            check_size(self.left, max_body)
+            check_size(self.left, max_body, "Content-Length too long")
         data = buffer.take(self.left)
         if data:
             self._begun = True
@@ -69,7 +69,7 @@ class BodyUntilClose(Body):
     def read(self, buffer: Buffer, max_body: int | None) -> bytes:
         size = len(buffer)
         if size and max_body is not None:
-            check_size(self._read + 1, max_body)
+            check_size(self._read + 1, max_body, "body too large")
             size = min(size, max_body - self._read)
         self._read += size
         return buffer.take(size)
@@ -111,7 +111,7 @@ class ChunkedBody(Body):
         if line is None:
             return False
         size, extension = parse_chunk_line(line)
-        check_size(self._read + size, max_body)
+        check_size(self._read + size, max_body, "chunked body too large")
         # Extensions are allowed in proportion to the data, so that signed uploads pass and
         # a stream of one-byte chunks with long extensions does not.
         self._overhead = max(0, self._overhead + extension - 2 * size)
@@ -155,7 +155,11 @@ class ChunkedBody(Body):
         if mark in (b"", b"\r"):
             return False
         if mark != b"\r\n":
-            raise RemoteProtocolError(f"{excerpt(bytes(mark))} after a chunk's data; not CRLF")
+            # Just as much as is known to be wrong once that much has come.
+            wrong = bytes(mark if mark[:1] == b"\r" else mark[:1])
+            raise RemoteProtocolError(
+                f"improperly terminated chunk: {excerpt(wrong)} after its data; not CRLF"
+            )
         buffer.take(2)
         self._at = _LINE
         return True
@@ -182,11 +186,13 @@ def make_body(length: int, limits: Limits) -> Body:
     return FixedBody(length)
 
 
-def check_size(size: int, limit: int | None) -> None:
+def check_size(size: int, limit: int | None, what: str) -> None:
     """Return when content of `size` bytes is allowed.
 
+    Args:
+        what: the message begins with it.
     Raises:
         RemoteProtocolError: 413.
     """
     if limit is not None and size > limit:
-        raise RemoteProtocolError(f"body of {size} bytes or more; {limit} are allowed", 413)
+        raise RemoteProtocolError(f"{what}: {size} bytes or more; {limit} are allowed", 413)

@@ -23,18 +23,18 @@ from toolkit.wire.events import (
     ResponseHead,
     Signal,
 )
-from toolkit.wire.grammar import FIELD_BYTES, is_token
+from toolkit.wire.grammar import is_field_value, is_token
 from toolkit.wire.http1 import writer
 from toolkit.wire.http1.bodies import Body, BodyUntilClose, make_body
+from toolkit.wire.http1.framing import FRAMING_FIELDS
+from toolkit.wire.http1.heads import request_head, response_head, target_authority
 from toolkit.wire.http1.limits import DEFAULT_LIMITS, Limits
 from toolkit.wire.http1.parser import (
+    METHODS,
     VERSIONS,
-    parse_fields,
     parse_request_line,
     parse_status_line,
-    request_head,
-    response_head,
-    target_authority,
+    read_block,
 )
 from toolkit.wire.http1.section import Section
 from toolkit.wire.http1.serializer import encode_chunk, encode_last_chunk
@@ -133,7 +133,7 @@ class Machine:
         # The last whole head on this connection, its block of fields and what they came to:
         # a client that keeps a connection sends the same again and again.
         self._remembered = b""
-        self._remembered_block: bytes | None = None
+        self._remembered_block: str | None = None
 
     # -- state ---------------------------------------------------------------------------
 
@@ -249,8 +249,11 @@ class Machine:
                 return NEED_DATA
             if data == self._remembered and data and not buffer.pos:
                 buffer.skip_to(len(data))
-                return self._accept_request(self._request)
-            head = None if buffer.in_line else self._whole_head()
+                return self._accept(self._request)
+            try:
+                head = None if buffer.scanned > buffer.pos else self._whole_head()
+            except RemoteProtocolError:
+                head = None  # What is wrong is said by the lines, for every cut alike.
             if head is not None:
                 return self._accept(head)
         head = self._head_by_lines()
@@ -264,78 +267,85 @@ class Machine:
         raise RemoteProtocolError("the connection ended in the middle of a head")
 
     def _whole_head(self) -> RequestHead | ResponseHead | None:
-        """Read a head that is whole and good in one pass; None leaves it to the lines."""
-        data, pos = self._buffer.data, self._buffer.pos
+        """Read a head that is whole and good in one pass; None leaves it to the lines.
+
+        Raises:
+            RemoteProtocolError: not good either; nothing was taken.
+        """
+        buffer = self._buffer
+        data, pos = buffer.data, buffer.pos
         end = data.find(b"\r\n\r\n", pos)
-        if end < 0:
-            return None
-        line_end = data.find(b"\r\n", pos)
+        size = end - pos
         limits = self.limits
-        if end - pos > limits.line or end - pos > limits.head:
+        if end < 0 or size > limits.line or size > limits.head:
             return None
-        line = data[pos:line_end]
-        if not line or line.translate(None, FIELD_BYTES):
-            return None
-        block = bytes(data[line_end + 2 : end + 2])
-        head: RequestHead | ResponseHead | None
-        if self._server:
-            head = self._whole_request(line.decode("latin-1"), block)
-            if head is not None:
-                self._remember(data, pos, end + 4, block)
-        else:
-            fields = parse_fields(block, limits.fields)
-            if fields is None:
-                return None
-            version, status, reason = parse_status_line(line.decode("latin-1"))
-            head = response_head(version, status, reason, fields, self._request.method)
+        # The last line keeps its line end, so that no line and an empty one are two things.
+        line, _, block = data[pos : end + 2].decode("latin-1").partition("\r\n")
+        if not self._server:
+            response = self._whole_response(line, block)
+            if response is not None:
+                buffer.skip_to(end + 4)
+            return response
+        head = self._whole_request(line, block)
         if head is not None:
-            self._buffer.skip_to(end + 4)
+            small = size <= _MAX_REMEMBERED
+            alone = small and pos == 0 and end + 4 == len(data)
+            self._remembered = bytes(data) if alone else b""
+            # Other forms of a target than these override the Host field.
+            self._remembered_block = block if small and head.target[0] in "/*" else None
+            buffer.skip_to(end + 4)
         return head
 
-    def _whole_request(self, line: str, block: bytes) -> RequestHead | None:
+    def _whole_request(self, line: str, block: str) -> RequestHead | None:
         parts = line.split(" ")
-        if len(parts) != 3 or parts[2] not in VERSIONS:
+        if len(parts) != 3:
             return None
         method, target, version = parts
-        known = self._request
-        if block == self._remembered_block and version == known.version and is_token(method):
-            if target[:1] != "/" or target_authority(method, target) is not None:
-                return request_head(method, target, version, known.fields)
-            return known.replace(method, target)
-        fields = parse_fields(block, self.limits.fields)
-        if fields is None or not is_token(method):
+        if version not in VERSIONS or not (method in METHODS or is_token(method)):
             return None
-        return request_head(method, target, version, fields)
+        known = self._request
+        if (
+            block == self._remembered_block
+            and version == known.version
+            and target_authority(method, target) is None
+        ):
+            return known.replace(method, target)
+        found = read_block(block, self.limits.fields)
+        return None if found is None else request_head(method, target, version, *found)
 
-    def _remember(self, data: bytes | bytearray, start: int, end: int, block: bytes) -> None:
-        """Keep the head that was just read for comparison, unless it is long."""
-        small = end - start <= _MAX_REMEMBERED
-        alone = small and start == 0 and end == len(data)
-        self._remembered = bytes(data) if alone else b""
-        self._remembered_block = block if small else None
+    def _whole_response(self, line: str, block: str) -> ResponseHead | None:
+        found = read_block(block, self.limits.fields) if is_field_value(line) else None
+        if found is None:
+            return None
+        return response_head(*parse_status_line(line), *found, self._request.method)
 
     def _head_by_lines(self) -> RequestHead | ResponseHead | None:
         """Read a head line by line, as far as it has come; here errors are found."""
         if not self._start_line:
-            self._start_line = line = self._take_start_line()
-            if not line:
+            self._start_line = self._take_start_line()
+            if not self._start_line:
                 return None
-            self._section = Section(self.limits.head - len(line) - 2, self.limits)
         assert self._section is not None
         fields = self._section.read(self._buffer)
         if fields is None:
             return None
         line, self._start_line, self._section = self._start_line, "", None
         self._remembered, self._remembered_block = b"", None
+        deciding = [field for field in fields if field[0] in FRAMING_FIELDS]
         if self._server:
-            return request_head(*parse_request_line(line), fields)
-        return response_head(*parse_status_line(line), fields, self._request.method)
+            return request_head(*parse_request_line(line), fields, deciding)
+        return response_head(*parse_status_line(line), fields, deciding, self._request.method)
 
     def _take_start_line(self) -> str:
-        """Take and check the start line, "" while it is not whole."""
+        """Take and check the start line, "" while it is not whole.
+
+        A request whose lines all end by LF alone is taken too (RFC 9112 §2.2); where one ends
+        otherwise than the first, a proxy may have read another request than we would.
+        """
         limit = min(self.limits.line, self.limits.head)
         while True:
-            line = self._buffer.line(limit, 414 if self._server else 400)
+            bare = self._server and self._buffer.ends_bare()
+            line = self._buffer.line(limit, 414 if self._server else 400, bare)
             if line is None:
                 return ""
             if line:
@@ -344,12 +354,19 @@ class Machine:
             if self._empty_lines > _MAX_EMPTY_LINES or not self._server:
                 raise RemoteProtocolError(f"{self._empty_lines} empty lines before the start line")
         (parse_request_line if self._server else parse_status_line)(line)
+        self._section = Section(self.limits.head - len(line) - 2, self.limits, bare)
         return line
 
     def _accept(self, head: RequestHead | ResponseHead) -> Event:
         """Get ready for what follows a head."""
         if isinstance(head, RequestHead):
-            return self._accept_request(head)
+            self._request = head
+            self._empty_lines = 0
+            if head.length:
+                self._start_body(head.length)
+            else:
+                self._in = _END
+            return head
         if head.status < 200:
             return self._accept_interim(head)
         if self._request.method == "CONNECT" and head.status < 300:
@@ -358,15 +375,6 @@ class Machine:
         if not head.keep_alive or head.length == UNTIL_CLOSE:
             self._keep_alive = False
         self._start_body(head.length)
-        return head
-
-    def _accept_request(self, head: RequestHead) -> Event:
-        self._request = head
-        self._empty_lines = 0
-        if head.length:
-            self._start_body(head.length)
-        else:
-            self._in = _END
         return head
 
     def _accept_interim(self, head: ResponseHead) -> Event:
@@ -454,26 +462,27 @@ class Machine:
     def send_head(
         self, head: RequestHead | ResponseHead, body: bytes = b"", end: bool = False
     ) -> bytes:
-        """Return the bytes of a head, with the whole body too when `end` is true.
+        """Return the bytes of a head and of a first piece of the body, all of it when `end` is true.
 
         Without a Content-Length among the fields, a body that comes with its head gets one,
-        and any other goes in chunks, or up to the close of the connection to an HTTP/1.0 peer.
+        and any other goes in chunks, or up to the close of the connection to an HTTP/1.0 peer,
+        which is sent no Transfer-Encoding. Connection says what the machine will do; the
+        options in it that are not about that stay.
 
         Raises:
             LocalProtocolError: as `send`.
         """
         if self._out != writer.HEAD:
             raise LocalProtocolError("a head was sent already")
-        if body and not end:
-            raise LocalProtocolError("a body comes with its head only when that is all of it")
+        before = self._in, self._keep_alive
         if isinstance(head, RequestHead):
-            written = self._send_request(head, body, end)
+            written = self._send_request(head, body if end else b"", end)
         elif head.status < 200:
             if body:
                 raise LocalProtocolError(f"a {head.status} response has no content")
             return self._send_interim(head)
         else:
-            written = self._send_response(head, body, end)
+            written = self._send_response(head, body if end else b"", end)
         raw, self._out, self._out_left, keep_alive = written
         if not keep_alive:
             self._keep_alive = False
@@ -487,6 +496,13 @@ class Machine:
             elif self._out == writer.UNTIL_CLOSE:
                 raw += body
             self._end_out()
+        elif body:
+            try:
+                raw += self.send_data(body)
+            except LocalProtocolError:
+                self._out, self._out_left = writer.HEAD, 0
+                self._in, self._keep_alive = before
+                raise
         return raw
 
     def _send_response(self, head: ResponseHead, body: bytes, end: bool) -> writer.Written:

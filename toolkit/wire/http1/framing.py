@@ -4,32 +4,37 @@ A message whose end two readers could see in different places is refused, never 
 (RFC 9112 §6.1, §6.3, §11.2).
 """
 
+from collections.abc import Iterable
+
 from toolkit.wire.errors import RemoteProtocolError, excerpt
-from toolkit.wire.events import CHUNKED, UNTIL_CLOSE, Fields
+from toolkit.wire.events import CHUNKED, UNTIL_CLOSE, Field
 from toolkit.wire.grammar import CONTENT_LENGTH, is_token, list_items
 
-#: Fields that decide on framing, connection or routing; the head parser hands over only these.
+#: Fields that decide on framing, connection or routing; the functions below are given these.
 FRAMING_FIELDS = frozenset(
     ("connection", "content-length", "expect", "host", "transfer-encoding", "upgrade")
 )
 
 
-def framing_fields(fields: Fields) -> dict[str, list[str]]:
-    """Gather the values of the fields that framing looks at, by name in lower case."""
+def by_name(fields: Iterable[Field]) -> dict[str, list[str]]:
+    """Gather the values of fields by name, those of a name in their order."""
     found: dict[str, list[str]] = {}
     for name, value in fields:
-        if name in FRAMING_FIELDS:
-            found.setdefault(name, []).append(value)
+        found.setdefault(name, []).append(value)
     return found
 
 
-def declared_length(found: dict[str, list[str]], version: str) -> int | None:
+def declared_length(
+    found: dict[str, list[str]], version: str, *, repeated: bool = False
+) -> int | None:
     """Read the length of a body from its fields.
 
+    Args:
+        repeated: whether Content-Length may give the same number several times.
     Returns:
         Bytes, `CHUNKED`, or None when the fields say nothing.
     Raises:
-        RemoteProtocolError: 400, or 501 for a transfer coding that is not known here.
+        RemoteProtocolError: malformed, more than one, or a transfer coding not known here.
 
     RFC 9112 §6.1 to §6.3
     """
@@ -37,37 +42,74 @@ def declared_length(found: dict[str, list[str]], version: str) -> int | None:
     lengths = found.get("content-length")
     if codings is not None:
         if lengths is not None:
-            raise RemoteProtocolError("both Transfer-Encoding and Content-Length; one is allowed")
+            raise RemoteProtocolError(
+                "Message with both Transfer-Encoding and Content-Length; one is allowed"
+            )
         if version == "HTTP/1.0":
             raise RemoteProtocolError("Transfer-Encoding in HTTP/1.0, which does not know it")
         check_transfer_encoding(codings)
         return CHUNKED
     if lengths is None:
         return None
-    if len(lengths) > 1:
-        raise RemoteProtocolError(f"{len(lengths)} Content-Length fields; one is allowed")
-    if not CONTENT_LENGTH.fullmatch(lengths[0]):
+    return parse_repeated_length(lengths) if repeated else parse_length(lengths)
+
+
+def parse_length(values: list[str]) -> int:
+    """Read the one length that the Content-Length fields of a message give.
+
+    Raises:
+        RemoteProtocolError: more than one field, or not one number of at most 18 digits.
+
+    RFC 9110 §8.6
+    """
+    items = [item.strip(" \t") for item in ",".join(values).split(",")]
+    if len(items) > 1:
+        kind = "unequal" if len(set(items)) > 1 else "equal"
+        seen = excerpt(", ".join(values))
+        raise RemoteProtocolError(f"Multiple {kind} Content-Lengths {seen}; one is allowed")
+    if not CONTENT_LENGTH.fullmatch(values[0]):
         raise RemoteProtocolError(
-            f"Content-Length {excerpt(lengths[0])}; at most 18 decimal digits are allowed"
+            f"Content-Length {excerpt(values[0])}. Only integer Content-Length is allowed, of at "
+            "most 18 decimal digits"
         )
-    return int(lengths[0].lstrip("0") or "0")
+    return int(values[0].lstrip("0") or "0")
+
+
+def parse_repeated_length(values: list[str]) -> int:
+    """Read a length that may be given several times, in one field or in more.
+
+    Raises:
+        RemoteProtocolError: as `parse_length`, or numbers that differ.
+
+    RFC 9112 §6.3, item 5
+    """
+    items = ",".join(values).split(",")
+    lengths = {parse_length([item.strip(" \t")]) for item in items}
+    if len(lengths) > 1:
+        seen = excerpt(", ".join(values))
+        raise RemoteProtocolError(f"Multiple unequal Content-Lengths {seen}; one is allowed")
+    return lengths.pop()
 
 
 def check_transfer_encoding(values: list[str]) -> None:
     """Return when the one coding is chunked (RFC 9112 §6.1, §7).
 
     Raises:
-        RemoteProtocolError: 400, or 501 when other codings come before a final chunked.
+        RemoteProtocolError: otherwise.
     """
-    seen = excerpt(", ".join(values))
+    seen = excerpt(",".join(values))[1:-1]
     codings = [item.strip(" \t").lower() for item in ",".join(values).split(",")]
     if codings == ["chunked"]:
         return
     if not all(is_token(coding) for coding in codings):
-        raise RemoteProtocolError(f"Transfer-Encoding {seen}; only 'chunked' is allowed")
+        raise RemoteProtocolError(
+            f"Unsupported Transfer-Encoding {seen}; only 'chunked' is allowed"
+        )
     if codings[-1] != "chunked" or codings.count("chunked") > 1:
-        raise RemoteProtocolError(f"Transfer-Encoding {seen}; 'chunked' has to come last, and once")
-    raise RemoteProtocolError(f"Transfer-Encoding {seen}; only 'chunked' is known here", 501)
+        raise RemoteProtocolError(
+            f"Unsupported Transfer-Encoding {seen}; 'chunked' has to come last, and once"
+        )
+    raise RemoteProtocolError(f"Unsupported Transfer-Encoding {seen}; only 'chunked' is known")
 
 
 def request_length(found: dict[str, list[str]], version: str) -> int:
@@ -80,6 +122,9 @@ def response_length(
 ) -> int:
     """Return the bytes of a response's body, `CHUNKED` or `UNTIL_CLOSE`.
 
+    A length that is given twice alike is taken, unlike that of a request: servers that
+    do so are many, and nobody is served by a client that cannot read their answers.
+
     Raises:
         RemoteProtocolError: as `declared_length`.
 
@@ -87,7 +132,7 @@ def response_length(
     """
     if not may_have_body(status, request_method):
         return 0
-    length = declared_length(found, version)
+    length = declared_length(found, version, repeated=True)
     return UNTIL_CLOSE if length is None else length
 
 

@@ -1,30 +1,15 @@
-"""Reading heads, field lines and chunk lines: pure functions over whole lines.
+"""Reading start lines, field lines and chunk lines: pure functions over whole lines.
 
-Heads take one of two ways. `parse_fields` looks at a whole block at once and only says
-"fine" or "no"; `parse_field` and the start lines look at one line and say what is wrong
-with it. The second way alone decides on errors, so an error is the same however the
-bytes were cut.
+Fields take one of two ways. `read_block` only says "fine" or "no"; `parse_field` and the
+start lines look at one line and say what is wrong with it. The second way alone decides on
+errors, so an error is the same however the bytes were cut.
 """
 
-from toolkit.wire.errors import RemoteProtocolError, excerpt
-from toolkit.wire.events import Fields, RequestHead, ResponseHead
-from toolkit.wire.grammar import (
-    ABSOLUTE_FORM,
-    CHUNK_LINE,
-    FIELD_BYTES,
-    ORIGIN_FORM,
-    VERSION,
-    is_host,
-    is_token,
-    list_items,
-)
-from toolkit.wire.http1.framing import (
-    framing_fields,
-    request_length,
-    response_length,
-    upgrade_offer,
-    wants_keep_alive,
-)
+from toolkit.wire.errors import NotHTTPError, RemoteProtocolError, excerpt
+from toolkit.wire.events import Field, Fields
+from toolkit.wire.grammar import CHUNK_LINE, VERSION, is_field_value, is_token
+from toolkit.wire.http1.framing import FRAMING_FIELDS
+from toolkit.wire.http1.memory import LONGEST, Memory
 
 METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
@@ -49,6 +34,23 @@ tracestate
 LOWER_NAMES = {name: name.lower() for name in _COMMON_NAMES}
 LOWER_NAMES.update({name.lower(): name.lower() for name in _COMMON_NAMES})
 
+#: Fields whose values many clients share and that tell nobody's secrets.
+_SHARED = frozenset(
+    """
+    accept accept-charset accept-encoding accept-language accept-ranges cache-control connection
+    content-encoding content-type dnt expect host pragma priority sec-ch-ua sec-ch-ua-mobile
+    sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user
+    sec-websocket-extensions sec-websocket-version server te transfer-encoding upgrade
+    upgrade-insecure-requests user-agent vary via x-forwarded-host x-forwarded-proto
+    x-requested-with x-scheme
+    """.split()
+)
+#: Lines that were read before and what they came to; those that framing looks at apart.
+_known_lines: Memory[str, Field] = Memory()
+_known_deciding_lines: Memory[str, Field] = Memory()
+#: Names beyond `LOWER_NAMES` that were read before, and themselves in lower case.
+_known_names: Memory[str, str] = Memory()
+
 #: Fields that may not come after the body: they decide on framing, routing, authentication
 #: or how the content is read (RFC 9110 §6.5.1).
 FORBIDDEN_TRAILERS = frozenset(
@@ -63,38 +65,63 @@ FORBIDDEN_TRAILERS = frozenset(
 
 
 def parse_fields(block: bytes | bytearray, limit: int) -> Fields | None:
-    """Read a block of whole field lines at once.
+    """Read a block of field lines as `read_block` does, and return the fields alone."""
+    found = read_block(block.decode("latin-1"), limit)
+    return None if found is None else found[0]
+
+
+def read_block(block: str, limit: int) -> tuple[Fields, list[Field]] | None:
+    """Read a block of whole field lines at once, those that are known by a look-up each.
 
     Args:
         block: lines, each ended by CRLF, without the empty line after them.
         limit: most lines allowed.
     Returns:
-        Names in lower case and values; None when anything at all is wrong, to be found
-        out line by line.
+        All fields, and those among them that framing looks at; None when anything at all
+        is wrong, to be found out line by line.
     """
-    lines = block.decode("latin-1").split("\r\n")
-    if lines.pop():
+    lines = block.split("\r\n")
+    if lines.pop() or len(lines) > limit:
         return None
-    count = len(lines)
-    # All that may stand in a line is taken out; just the line ends may be left.
-    if count > limit or block.translate(None, FIELD_BYTES) != b"\r\n" * count:
-        return None
-    fields = []
-    known = LOWER_NAMES
+    fields: list[Field] = []
+    deciding: list[Field] = []
+    known = _known_lines.get
     for line in lines:
-        name, _, value = line.partition(":")
-        lower = known.get(name)
-        if lower is None:
-            if not _ or not is_token(name):
+        field = known(line)
+        if field is None:
+            field = _known_deciding_lines.get(line) or _read_line(line)
+            if field is None:
                 return None
-            lower = name.lower()
-        elif not _:
-            return None
-        fields.append((lower, value.strip(" \t")))
-    return fields
+            if field[0] in FRAMING_FIELDS:
+                deciding.append(field)
+        fields.append(field)
+    return fields, deciding
 
 
-def parse_field(line: str) -> tuple[str, str]:
+def _read_line(line: str) -> Field | None:
+    """Read a line that is not known, and remember it if its kind comes again."""
+    name, colon, value = line.partition(":")
+    lower = LOWER_NAMES.get(name) or _known_names.get(name) or _read_name(name)
+    # What is printable is no control character; the rest needs a closer look.
+    if not colon or lower is None or not (line.isprintable() or is_field_value(line)):
+        return None
+    field = (lower, value.strip(" \t"))
+    if lower in _SHARED and len(line) <= LONGEST:
+        (_known_deciding_lines if lower in FRAMING_FIELDS else _known_lines).keep(line, field)
+    return field
+
+
+def _read_name(name: str) -> str | None:
+    """Read a name that is not known, and remember it."""
+    if not is_token(name):
+        return None
+    lower = name.lower()
+    if len(name) <= LONGEST:
+        _known_names.keep(name, lower)
+    return lower
+
+
+def parse_field(line: str) -> Field:
     """Read one field line.
 
     Args:
@@ -110,7 +137,7 @@ def parse_field(line: str) -> tuple[str, str]:
     if line[:1] in (" ", "\t"):
         raise RemoteProtocolError(f"field line {excerpt(line)} starts with whitespace (folding)")
     if not colon:
-        raise RemoteProtocolError(f"field line {excerpt(line)} without a colon")
+        raise RemoteProtocolError(f"no colon in header line {excerpt(line)}")
     if not is_token(name):
         raise RemoteProtocolError(f"field name {excerpt(name)}; a token is allowed")
     return name.lower(), value.strip(" \t")
@@ -120,18 +147,23 @@ def parse_request_line(line: str) -> tuple[str, str, str]:
     """Read a request line into method, target and version.
 
     Raises:
-        RemoteProtocolError: 400, or 505 for a version that is not 1.0 or 1.1.
+        RemoteProtocolError: 400, or 505 for a version that is not 1.0 or 1.1. Of kind
+            NotHTTPError where the line has nothing of HTTP.
 
     RFC 9112 §3
     """
     parts = line.split(" ")
     if len(parts) != 3:
-        raise RemoteProtocolError(
-            f"request line {excerpt(line)}; method, target and version with one space between"
+        error = NotHTTPError if "HTTP/" not in line else RemoteProtocolError
+        raise error(
+            f"Malformed HTTP request line {excerpt(line)}; method, target and version with one "
+            "space between"
         )
     method, target, version = parts
     if method not in METHODS and not is_token(method):
-        raise RemoteProtocolError(f"method {excerpt(method)}; a token is allowed")
+        raise RemoteProtocolError(
+            f"Malformed HTTP request line: method {excerpt(method)}; a token is allowed"
+        )
     return method, target, known_version(version)
 
 
@@ -153,95 +185,6 @@ def known_version(version: str) -> str:
     raise RemoteProtocolError(f"version {excerpt(version)}; 'HTTP/1.1' is allowed")
 
 
-def target_authority(method: str, target: str) -> str | None:
-    """Check the form of a request target and return the authority in it, None without one.
-
-    Raises:
-        RemoteProtocolError: 400, unless it is an origin form, an absolute form, the
-            authority form with CONNECT or the asterisk form with OPTIONS.
-
-    RFC 9112 §3.2
-    """
-    if method == "CONNECT":
-        if target.rpartition(":")[2].isdecimal() and target[:1] != ":" and is_host(target):
-            return target
-        raise RemoteProtocolError(f"target {excerpt(target)}; CONNECT takes host:port")
-    if ORIGIN_FORM.fullmatch(target):
-        return None
-    if target == "*" and method == "OPTIONS":
-        return None
-    match = ABSOLUTE_FORM.fullmatch(target)
-    if match is None:
-        raise RemoteProtocolError(f"target {excerpt(target)}; a path or an absolute URI is allowed")
-    authority = match[2]
-    if not authority or authority[0] == ":" or not is_host(authority):
-        raise RemoteProtocolError(f"authority {excerpt(authority)} in the request target")
-    return authority
-
-
-def request_host(hosts: list[str] | None, authority: str | None, version: str) -> str:
-    """Return the authority that a request is for.
-
-    Args:
-        hosts: values of the Host fields.
-        authority: the one in the request target, which wins.
-    Raises:
-        RemoteProtocolError: no Host in HTTP/1.1, more than one, or not a host.
-
-    RFC 9112 §3.2
-    """
-    if hosts is None:
-        if version == "HTTP/1.1":
-            raise RemoteProtocolError("no Host field, which HTTP/1.1 requires")
-        return authority or ""
-    if len(hosts) > 1:
-        raise RemoteProtocolError(f"{len(hosts)} Host fields; one is allowed")
-    host = hosts[0]
-    if not is_host(host):
-        raise RemoteProtocolError(f"Host {excerpt(host)}; host[:port] is allowed")
-    return host if authority is None else authority
-
-
-def request_head(method: str, target: str, version: str, fields: Fields) -> RequestHead:
-    """Build the head of a request from its parts, checking what they mean together.
-
-    Raises:
-        RemoteProtocolError: 400, 417 for an unknown expectation, 501 for a transfer coding.
-    """
-    found = framing_fields(fields)
-    authority = target_authority(method, target)
-    host = request_host(found.get("host"), authority, version)
-    length = request_length(found, version)
-    return RequestHead(
-        method,
-        target,
-        fields,
-        version,
-        host=host,
-        length=length,
-        keep_alive=wants_keep_alive(found, version),
-        expect_continue=expects_continue(found, version) and length != 0,
-        upgrade=upgrade_offer(found, version),
-    )
-
-
-def expects_continue(found: dict[str, list[str]], version: str) -> bool:
-    """Say whether the client waits for a 100 before it sends content (RFC 9110 §10.1.1).
-
-    Raises:
-        RemoteProtocolError: 417 for another expectation in HTTP/1.1.
-    """
-    if "expect" not in found or version == "HTTP/1.0":
-        return False
-    expectations = list_items(",".join(found["expect"]))
-    if not expectations:
-        return False
-    if expectations != ["100-continue"]:
-        seen = excerpt(", ".join(found["expect"]))
-        raise RemoteProtocolError(f"Expect {seen}; '100-continue' is allowed", 417)
-    return True
-
-
 def parse_status_line(line: str) -> tuple[str, int, str]:
     """Read a status line into version, status and reason; a missing reason is "".
 
@@ -258,25 +201,6 @@ def parse_status_line(line: str) -> tuple[str, int, str]:
     return version, int(code), reason
 
 
-def response_head(
-    version: str, status: int, reason: str, fields: Fields, request_method: str
-) -> ResponseHead:
-    """Build the head of a response from its parts and the method that it answers.
-
-    Raises:
-        RemoteProtocolError: framing that could be read in two ways.
-    """
-    found = framing_fields(fields)
-    return ResponseHead(
-        status,
-        fields,
-        reason,
-        version,
-        length=response_length(found, version, status, request_method),
-        keep_alive=wants_keep_alive(found, version),
-    )
-
-
 def parse_chunk_line(line: str) -> tuple[int, int]:
     """Read how many bytes the next chunk holds, and how long its extensions are.
 
@@ -291,7 +215,9 @@ def parse_chunk_line(line: str) -> tuple[int, int]:
     """
     match = CHUNK_LINE.fullmatch(line)
     if match is None:
-        raise RemoteProtocolError(f"chunk line {excerpt(line)}; hex digits and extensions allowed")
+        raise RemoteProtocolError(
+            f"invalid chunk size {excerpt(line)}; hex digits and extensions allowed"
+        )
     return int(match[1], 16), len(match[2])
 
 

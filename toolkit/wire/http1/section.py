@@ -13,11 +13,13 @@ class Section:
     Args:
         size: bytes that the lines may have together.
         limits: of a line, and of the number of fields.
+        bare: whether the lines end by LF alone.
     """
 
-    __slots__ = ("_fields", "_left", "_limits")
+    __slots__ = ("_bare", "_fields", "_left", "_limits")
 
-    def __init__(self, size: int, limits: Limits) -> None:
+    def __init__(self, size: int, limits: Limits, bare: bool = False) -> None:
+        self._bare = bare
         self._left = size
         self._limits = limits
         self._fields: list[tuple[str, str]] = []
@@ -30,7 +32,7 @@ class Section:
         """
         limits = self._limits
         while True:
-            line = buffer.line(min(limits.line, self._left), 431)
+            line = buffer.line(min(limits.line, self._left), 431, self._bare)
             if line is None:
                 return None
             if not line:

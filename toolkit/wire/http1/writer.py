@@ -6,7 +6,7 @@ from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError, excerpt
 from toolkit.wire.events import RequestHead, ResponseHead
 from toolkit.wire.grammar import is_host, is_token, list_items
 from toolkit.wire.http1.framing import may_have_body
-from toolkit.wire.http1.parser import target_authority
+from toolkit.wire.http1.heads import target_authority
 from toolkit.wire.http1.serializer import content_length, encode_head, field_lines, status_line
 
 # What our side writes next.
@@ -54,7 +54,10 @@ def write_response(
         state, left, length = FIXED, len(body), f"Content-Length: {len(body)}\r\n"
     elif status == 205:
         # RFC 9110 §15.3.6
-        state, left, length = _frame({**framing, "content-length": "0"}, body, end, chunks=False)
+        framing.setdefault("content-length", "0")
+        state, left, length = _frame(framing, body, end, chunks=False)
+        if left:
+            raise LocalProtocolError(f"content of {left} bytes in a 205 response, which has none")
     elif method in _SPECIAL or status in _BODYLESS:
         state, left = NOTHING, 0
         if method == "CONNECT" and status < 300:
@@ -62,7 +65,7 @@ def write_response(
         if may_have_body(status, method):
             state, left, length = _frame(framing, body, end, chunks=not http10)
         else:
-            length = _told_length(framing, status, method, body, end)
+            length = _told_length(framing, status, request, body, end)
     else:
         state, left, length = _frame(framing, body, end, chunks=not http10)
     if length:
@@ -72,12 +75,17 @@ def write_response(
     options = framing.get("connection")
     if options is not None and "close" in list_items(options):
         keep_alive = False
+    if method == "CONNECT" and status >= 300:
+        # What follows may be meant for the other end of the tunnel that there is not.
+        keep_alive = False
     if not keep_alive:
-        lines.append("Connection: close\r\n")
+        # In HTTP/1.0 it goes without saying, unless the client has asked for something else.
+        if options is not None or not http10 or request.keep_alive:
+            lines.append(f"Connection: {_closing(options or '')}\r\n")
     elif options is not None:
         lines.append(f"Connection: {options}\r\n")
     elif http10:
-        lines.append("Connection: keep-alive\r\n")
+        lines.append("Connection: Keep-Alive\r\n")
     raw = encode_head(status_line(status, head.reason), lines, head.checked)
     return raw, state, left, keep_alive
 
@@ -129,7 +137,9 @@ def write_request(
         state, left, length = _frame(framing, body, end, chunks=True)
     if length:
         lines.append(length)
-    connection = framing.get("connection", "" if keep_alive else "close")
+    connection = framing.get("connection", "")
+    if not keep_alive:
+        connection = _closing(connection)
     options = list_items(connection)
     if connection:
         lines.append(f"Connection: {connection}\r\n")
@@ -140,15 +150,16 @@ def write_request(
     )
 
 
+def _closing(options: str) -> str:
+    """Return connection options with close in place of those that are about going on."""
+    items = [item.strip(" \t") for item in options.split(",")]
+    others = [item for item in items if item.lower() not in ("", "close", "keep-alive")]
+    return ", ".join([*others, "close"])
+
+
 def _frame(framing: dict[str, str], body: bytes, end: bool, chunks: bool) -> tuple[int, int, str]:
     """Choose how our body ends: what is written next, how much, and the field that says so."""
-    coding = framing.get("transfer-encoding")
-    length = framing.get("content-length")
-    if coding is not None and (coding.lower() != "chunked" or length is not None):
-        raise LocalProtocolError(
-            f"Transfer-Encoding {excerpt(coding)}, Content-Length {length}; 'chunked' alone, "
-            "or a length alone is allowed"
-        )
+    coding, length = _coding_or_length(framing)
     if end and coding is None:
         size = len(body)
         told = str(size)
@@ -163,15 +174,33 @@ def _frame(framing: dict[str, str], body: bytes, end: bool, chunks: bool) -> tup
     return UNTIL_CLOSE, 0, ""
 
 
-def _told_length(framing: dict[str, str], status: int, method: str, body: bytes, end: bool) -> str:
-    """Return the length that the answer to HEAD or a 304 tells, though no body follows.
+def _coding_or_length(framing: dict[str, str]) -> tuple[str | None, str | None]:
+    """Return Transfer-Encoding and Content-Length as our side set them, one of them at most."""
+    coding = framing.get("transfer-encoding")
+    length = framing.get("content-length")
+    if coding is not None and (coding.lower() != "chunked" or length is not None):
+        raise LocalProtocolError(
+            f"Transfer-Encoding {excerpt(coding)}, Content-Length {length}; 'chunked' alone, "
+            "or a length alone is allowed"
+        )
+    return coding, length
 
-    RFC 9110 §8.6
+
+def _told_length(
+    framing: dict[str, str], status: int, request: RequestHead, body: bytes, end: bool
+) -> str:
+    """Return what the answer to HEAD or a 304 tells of a body, though none follows.
+
+    RFC 9110 §8.6, RFC 9112 §6.1
     """
+    method = request.method
     if body and method != "HEAD":
         raise LocalProtocolError(f"a {status} answer to {method} has no content")
     if (status == 204 or method == "CONNECT") and not _FRAMING.isdisjoint(framing):
         raise LocalProtocolError(f"a {status} answer to {method} has no content to frame")
-    if "content-length" in framing:
-        return f"Content-Length: {content_length(framing['content-length'])}\r\n"
+    coding, length = _coding_or_length(framing)
+    if length is not None:
+        return f"Content-Length: {content_length(length)}\r\n"
+    if coding is not None:
+        return "" if request.version == "HTTP/1.0" else "Transfer-Encoding: chunked\r\n"
     return f"Content-Length: {len(body)}\r\n" if body and end else ""

@@ -1,0 +1,473 @@
+"""`Exchange`: one request and the answer to it, as an application sees them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from toolkit.concurrent import Future
+from toolkit.http1connection.options import ConnectionContext
+from toolkit.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPOutputError,
+    RequestStartLine,
+    ResponseStartLine,
+    parse_response_start_line,
+)
+from toolkit.iostream import IOStream, StreamClosedError
+from toolkit.wire.coding import Decoder
+from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError
+from toolkit.wire.events import (
+    NEED_DATA,
+    Data,
+    EndOfMessage,
+    Fields,
+    RequestHead,
+    ResponseHead,
+)
+
+if TYPE_CHECKING:
+    from toolkit.http1connection.serving import ServerConnection
+
+
+class Exchange(HTTPConnection):
+    """One request and the answer to it.
+
+    The answer goes out whole by `respond`, or in pieces by `start`, `send` and `finish`.
+    The request's content is read by `read`, or piece by piece with ``async for``; what is
+    not read stays with the peer.
+
+    It is the `httputil.HTTPConnection` of its request too, with the names that Tornado's
+    connections have.
+
+    Attributes:
+        head: the request.
+        context: who sent it.
+        trailers: fields that came after the content, once that was read.
+        status: of the final answer; 0 as long as there is none.
+        sent: bytes of the answer's content so far.
+        extra_fields: added to the head of the final answer.
+        request_id: of the request; "" where the server makes none.
+        received_at: `time.monotonic` when the head was there; 0.0 unless the server asks.
+        logged: whether the server writes a line of its own about it.
+        cancel_on_close: whether a client that leaves has the handler cancelled. One that
+            has closed its way out counts as gone.
+        ended: called once the exchange is over.
+    """
+
+    # Of each exchange, as it begins; an object has its own once that changes.
+    trailers: Fields = ()
+    status = 0
+    sent = 0
+    extra_fields: Fields = ()
+    request_id = ""
+    received_at = 0.0
+    logged = False
+    cancel_on_close = False
+    ended: "Callable[[Exchange], None] | None" = None
+    _continued = False
+    _close_callback: Callable[[], None] | None = None
+    _drain_callback: Callable[[], None] | None = None
+    _decoder: Decoder | None = None
+    _put_back = b""
+    _raw = b""
+    _deadline: asyncio.TimerHandle | None = None
+    _body_deadline: asyncio.TimerHandle | None = None
+    _answered: "Future[None] | None" = None
+
+    def __init__(self, connection: "ServerConnection", head: RequestHead) -> None:
+        self._connection: ServerConnection | None = connection
+        self.context: ConnectionContext = connection.context
+        self.head = head
+
+    # -- the request ---------------------------------------------------------------------
+
+    async def read(self) -> bytes:
+        """Return the whole content.
+
+        Raises:
+            RemoteProtocolError: too large or malformed; the answer should be its `status`.
+            StreamClosedError: the client is gone.
+        """
+        pieces = [piece async for piece in self._content()]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the content as it comes, in pieces of at most the chunk size; errors as `read`."""
+        size = self._open().options.chunk_size
+        async with aclosing(self._content()) as content:
+            async for data in content:
+                for start in range(0, len(data), size):
+                    yield data if len(data) <= size else data[start : start + size]
+
+    async def _content(self) -> AsyncGenerator[bytes, None]:
+        if self._put_back:
+            piece, self._put_back = self._put_back, b""
+            yield piece
+        try:
+            while self.head.length:
+                event = self._open().machine.next_event()
+                if isinstance(event, Data):
+                    if self._decoder is None:
+                        yield event.data
+                    else:
+                        for piece in self._decoder.feed(event.data):
+                            yield piece
+                elif event is NEED_DATA:
+                    await self._more()
+                else:
+                    self._content_ended(event)
+                    return
+        except RemoteProtocolError as error:
+            connection = self._open()
+            if error.status != 413 or not connection.options.bare_limit:
+                raise
+            connection.refuse_content(self, error)
+            raise StreamClosedError(real_error=error) from error
+
+    def _content_ended(self, event: object) -> None:
+        if isinstance(event, EndOfMessage):
+            self.trailers = event.trailers
+            if self._decoder is not None:
+                self._decoder.end()
+        if self._body_deadline is not None:
+            self._body_deadline.cancel()
+
+    async def _more(self) -> None:
+        """Wait until the client has sent more."""
+        connection = self._open()
+        if self.head.expect_continue and not self._continued:
+            self._continued = True
+            if not connection.machine.response_started:
+                self.interim(ResponseHead(100))
+        await connection.wait_for_data()
+
+    @property
+    def waits_for_continue(self) -> bool:
+        """Whether the client holds its content back until it is told to go on."""
+        return self.head.expect_continue and not self._continued
+
+    @property
+    def number(self) -> int:
+        """Its place among the exchanges of its connection; the first is 1."""
+        return self._open().requests
+
+    def put_back(self, content: bytes) -> None:
+        """Have content that was read already come first when it is read again."""
+        self._put_back = content + self._put_back
+
+    def decode(self, decoder: Decoder, fields: Fields) -> None:
+        """Have the content come out decoded, and the request have other fields.
+
+        Raises:
+            RemoteProtocolError: from reading, when it cannot be decoded or gets too large.
+        """
+        self._decoder = decoder
+        head = self.head
+        self.head = RequestHead(
+            head.method,
+            head.target,
+            fields,
+            head.version,
+            head.host,
+            head.length,
+            head.keep_alive,
+            head.expect_continue,
+            head.upgrade,
+        )
+
+    def set_max_body(self, size: int | None) -> None:
+        """Limit the content of this request alone; None for no limit."""
+        self._open().machine.max_body = size
+        if self._decoder is not None:
+            self._decoder.max_size = size
+
+    # -- the answer ----------------------------------------------------------------------
+
+    def respond(self, head: ResponseHead, body: bytes = b"") -> "Future[None]":
+        """Send the whole answer.
+
+        Returns:
+            A future of what `drained` waits for.
+        Raises:
+            LocalProtocolError: the answer is malformed or has begun; nothing was sent.
+        """
+        connection = self._connection
+        if connection is None or connection.exchange is not self:
+            raise LocalProtocolError("the exchange is over")
+        stream = connection.stream
+        if stream.closed():
+            return failed(StreamClosedError(real_error=stream.error))
+        if self.head.length:
+            connection.settle_unread()
+        if self.extra_fields:
+            head.fields = [*head.fields, *self.extra_fields]
+        stream.write_nowait(connection.machine.send_head(head, body, True))
+        self.status = head.status
+        self.sent = len(body)
+        if self._answered is not None:
+            self._tell_answered()
+        return stream.accepted()
+
+    def interim(self, head: ResponseHead) -> None:
+        """Send a 1xx response; the final one is still to come."""
+        connection = self._open()
+        connection.write(connection.machine.send_head(head))
+
+    def start(self, head: ResponseHead, data: bytes = b"") -> None:
+        """Send the head, and a first piece of the content with it; `finish` has to follow.
+
+        Raises:
+            LocalProtocolError: as `respond`.
+        """
+        connection = self._open()
+        machine = connection.machine
+        if self.head.length:
+            connection.settle_unread()
+        if self.extra_fields:
+            head.fields = [*head.fields, *self.extra_fields]
+        raw = machine.send_head(head, data)
+        self.status = head.status
+        self.sent = len(data)
+        connection.write(raw)
+
+    def send(self, data: bytes) -> None:
+        """Send a piece of the content; await `drained` before many more.
+
+        Raises:
+            LocalProtocolError: more than Content-Length says, or after the end.
+            StreamClosedError: the client is gone.
+        """
+        connection = self._open()
+        connection.write(connection.machine.send_data(data))
+        self.sent += len(data)
+
+    def finish(self, trailers: Fields = ()) -> None:
+        """End the answer.
+
+        Args:
+            trailers: fields after the content, which has to go in chunks then.
+        Raises:
+            LocalProtocolError: less was sent than Content-Length says; the connection will
+                be closed.
+        """
+        connection = self._open()
+        connection.write(connection.machine.send_end(trailers))
+        if self._answered is not None:
+            self._tell_answered()
+
+    async def drained(self) -> None:
+        """Wait until the client has taken enough of what was sent for more to be sent.
+
+        Raises:
+            StreamClosedError: it is gone.
+        """
+        await self.flushed()
+
+    def flushed(self) -> "Future[None]":
+        """Return a future of what `drained` waits for."""
+        connection = self._connection
+        if connection is None or connection.stream.closed():
+            return failed(StreamClosedError())
+        return connection.stream.accepted()
+
+    def answered(self) -> "Future[None]":
+        """Return a future that is done once the answer has ended, or the client is gone."""
+        if self._answered is None:
+            self._answered = Future()
+            if self.closed or self._open().machine.response_ended:
+                self._tell_answered()
+        return self._answered
+
+    def _tell_answered(self) -> None:
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result(None)
+
+    # -- how the exchange may end --------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client is gone, or the exchange over."""
+        return self._connection is None or self._connection.stream.closed()
+
+    @property
+    def keeps_connection(self) -> bool:
+        """Whether the connection is to go on after this exchange."""
+        return self._connection is not None and self._connection.machine.keep_alive
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is about to stop."""
+        return self._connection is not None and self._connection.draining
+
+    def set_close_callback(self, callback: Callable[[], None] | None) -> None:
+        """Have `callback` called when the client leaves before the answer has ended."""
+        self._close_callback = callback
+
+    def set_drain_callback(self, callback: Callable[[], None] | None) -> None:
+        """Have `callback` called when the server is about to stop, or at once when it is.
+
+        What has not ended at the server's deadline is cancelled.
+        """
+        self._drain_callback = callback
+        if callback is not None and self.draining:
+            self.tell_draining()
+
+    def set_deadline(self, seconds: float | None) -> None:
+        """Have the client told 503 unless the answer begins within a time; None for no bound.
+
+        The handler is cancelled then. An answer that has begun and not ended is cut off.
+        """
+        self._deadline = self._reset(self._deadline, seconds, "overdue")
+
+    def close_after(self) -> None:
+        """Let this be the last exchange of its connection."""
+        self._open().machine.close_after()
+
+    def upgrade(self, head: ResponseHead) -> IOStream:
+        """Answer 101, or 2xx to CONNECT, and take the stream over; what was read too far is
+        put back.
+
+        Raises:
+            LocalProtocolError: the client did not ask for it.
+        """
+        connection = self._open()
+        connection.write(connection.machine.send_head(head))
+        self.status = head.status
+        return connection.hand_over()
+
+    def detach(self) -> IOStream:
+        """Take the stream over without an answer, or after one that has begun."""
+        return self._open().hand_over()
+
+    def _reset(
+        self, timer: asyncio.TimerHandle | None, seconds: float | None, method: str
+    ) -> asyncio.TimerHandle | None:
+        """Put a timer in the place of another one."""
+        if timer is not None:
+            timer.cancel()
+        if seconds is None:
+            return None
+        connection = self._open()
+        return connection.loop.call_later(seconds, getattr(connection, method), self)
+
+    def _open(self) -> "ServerConnection":
+        connection = self._connection
+        if connection is None or connection.exchange is not self:
+            raise LocalProtocolError("the exchange is over")
+        return connection
+
+    # -- Tornado's names -----------------------------------------------------------------
+
+    @property
+    def stream(self) -> IOStream:
+        """The stream of the connection."""
+        return self._open().stream
+
+    def write_headers(
+        self,
+        start_line: RequestStartLine | ResponseStartLine,
+        headers: HTTPHeaders,
+        chunk: bytes | None = None,
+    ) -> "Future[None]":
+        """Send the head, and a first piece of the content with it.
+
+        Returns:
+            A future of what `drained` waits for.
+        Raises:
+            HTTPOutputError: as `start` raises LocalProtocolError.
+        """
+        if not isinstance(start_line, ResponseStartLine):
+            raise TypeError(f"start_line {start_line!r}; a server sends a ResponseStartLine")
+        head = ResponseHead(start_line.code, headers.fields(), start_line.reason)
+        if self.closed:
+            return failed(StreamClosedError())
+        try:
+            if head.status < 200:
+                self.interim(head)
+            else:
+                self.start(head, chunk or b"")
+        except LocalProtocolError as error:
+            self.close()
+            raise HTTPOutputError(str(error)) from error
+        return self.flushed()
+
+    def write(self, chunk: bytes) -> "Future[None]":
+        """Send a piece of the content; the rest as `write_headers`.
+
+        Without `write_headers` before it, the answer is taken as raw bytes, head included.
+        """
+        if self.closed:
+            return failed(StreamClosedError())
+        if not self.status:
+            return self._write_raw(chunk)
+        try:
+            self.send(chunk)
+        except LocalProtocolError as error:
+            self.close()
+            raise HTTPOutputError(str(error)) from error
+        return self.flushed()
+
+    def _write_raw(self, chunk: bytes) -> "Future[None]":
+        """Take bytes of an answer whose head is among them; nothing goes before it is whole."""
+        self._raw += chunk
+        head, end, rest = self._raw.partition(b"\r\n\r\n")
+        if not end:
+            return self.flushed()
+        start_line, _, lines = head.decode("latin-1").partition("\r\n")
+        headers = HTTPHeaders.parse(lines)
+        return self.write_headers(parse_response_start_line(start_line), headers, rest)
+
+    def set_max_body_size(self, max_body_size: int) -> None:
+        """Do as `set_max_body`."""
+        self.set_max_body(max_body_size)
+
+    def set_body_timeout(self, timeout: float) -> None:
+        """Limit the seconds in which the whole content has to come; past it reading fails."""
+        self._body_deadline = self._reset(self._body_deadline, timeout, "body_overdue")
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.stream.close()
+
+    # -- for the connection --------------------------------------------------------------
+
+    def end(self) -> None:
+        """Let go of the connection."""
+        self._connection = self._close_callback = self._drain_callback = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._body_deadline is not None:
+            self._body_deadline.cancel()
+        if self._answered is not None:
+            self._tell_answered()
+        if self.ended is not None:
+            ended, self.ended = self.ended, None
+            ended(self)
+
+    def tell_closed(self) -> Callable[[], None] | None:
+        """Return what the client's leaving is to be told to, once."""
+        if self._answered is not None:
+            self._tell_answered()
+        callback, self._close_callback = self._close_callback, None
+        return callback
+
+    def tell_draining(self) -> None:
+        """Tell the handler that the server is about to stop, once."""
+        callback, self._drain_callback = self._drain_callback, None
+        if callback is not None:
+            callback()
+
+
+def failed(error: Exception) -> "Future[None]":
+    """Return a future with an error that nobody has to look at."""
+    future: Future[None] = Future()
+    future.set_exception(error)
+    future.exception()
+    return future
+
+
+#: What serves an exchange.
+Application = Callable[[Exchange], Coroutine[Any, Any, None]]

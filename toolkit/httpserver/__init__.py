@@ -1,0 +1,5 @@
+"""`HTTPServer`: serves an application over HTTP/1 on any number of sockets."""
+
+from toolkit.httpserver.server import HTTPRequest, HTTPServer
+
+__all__ = ["HTTPRequest", "HTTPServer"]
