@@ -14,10 +14,10 @@ from toolkit.iostream.reads import (
     ReadBytes,
     ReadFuture,
     ReadInto,
-    ReadLine,
     ReadRegex,
-    ReadUntil,
     ReadUntilClose,
+    read_line,
+    read_until,
 )
 from toolkit.log import gen_log
 
@@ -118,7 +118,7 @@ class Incoming(asyncio.Protocol):
 
     def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         """Read up to and with a delimiter; arguments and errors as `read_until_regex`."""
-        return self._start_read(ReadUntil(delimiter, max_bytes))
+        return self._start_read(read_until(delimiter, max_bytes))
 
     def read_bytes(self, num_bytes: int, partial: bool = False) -> Awaitable[bytes]:
         """Read `num_bytes` bytes, or with `partial` as soon as there is one.
@@ -180,20 +180,15 @@ class Incoming(asyncio.Protocol):
     async def _line(self, max_bytes: int | None) -> bytes:
         """Return the next line; ``b""`` at the end."""
         try:
-            return await self._start_read(ReadLine(b"\n", max_bytes))  # type: ignore[no-any-return]
+            return await self._start_read(read_line(b"\n", max_bytes))  # type: ignore[no-any-return]
         except StreamClosedError as error:
             if error.real_error is not None:
                 raise
             return b""
 
     def _start_read(self, read: PendingRead, at_once: bool = False) -> "ReadFuture[Any]":
-        waiting = self._read_future
-        if self._consumer is not None or (waiting is not None and not waiting.done()):
-            if isinstance(read, ReadInto):
-                read.target.release()
-            raise AssertionError("Already reading")
-        if self._read is not None:
-            self._drop_read()  # a cancelled one
+        if self._read is not None or self._consumer is not None:
+            self._end_cancelled_read(read)
         future: ReadFuture[Any] = ReadFuture(loop=self._loop)
         future.stream, future.driver = self, None
         self._read, self._read_future = read, future
@@ -223,8 +218,20 @@ class Incoming(asyncio.Protocol):
             self._fill_in_place(read, future)
         return future
 
-    def _try_read(self) -> None:
-        """Satisfy the waiting read from the buffer, if that is possible yet."""
+    def _end_cancelled_read(self, new: PendingRead) -> None:
+        """Make room for another read, if the one before was cancelled."""
+        if self._consumer is not None or self.reading():
+            if isinstance(new, ReadInto):
+                new.target.release()
+            raise AssertionError("Already reading")
+        self._drop_read()
+
+    def _try_read(self, seen: int = 0) -> None:
+        """Satisfy the waiting read from the buffer, if that is possible yet.
+
+        Args:
+            seen: how many of the unread bytes were not enough for this read before.
+        """
         read, future = self._read, self._read_future
         if read is None or future is None:
             return
@@ -238,17 +245,23 @@ class Incoming(asyncio.Protocol):
                 self._drop_read()
                 self._satisfied(future, read.filled)
             return
+        data, position = self._data, self._position
         ended = (self._closed or self._eof) and self._ended_well()
         try:
-            size = read.find(self._data, self._position, ended)
+            size = read.find(data, position, seen, ended)
         except UnsatisfiableReadError as error:
             gen_log.info("Unsatisfiable read, closing connection: %s", error)
             self.close(exc_info=error)
             return
         if size is not None:
             self._read = self._read_future = None
-            self._satisfied(future, self._take(size))
-        elif len(self._data) - self._position > self.max_buffer_size and not self._closed:
+            if size == len(data) and type(data) is bytes:
+                # Most often all that has come is just what was waited for.
+                self._data = b""
+            else:
+                data = self._take(size)
+            self._satisfied(future, data)
+        elif len(data) - position > self.max_buffer_size and not self._closed:
             self._overflow()
 
     def _satisfied(self, future: "ReadFuture[Any]", result: Any) -> None:
@@ -256,7 +269,7 @@ class Incoming(asyncio.Protocol):
         self._reads = future.number = self._reads + 1
         driver = future.driver
         if driver is None:
-            future.set_result(result)
+            Future.set_result(future, result)
         else:
             driver.deliver(future, result)
 
@@ -337,7 +350,6 @@ class Incoming(asyncio.Protocol):
         if isinstance(result, int):
             result = bytes(memoryview(future.target).cast("B")[:result])
         self.unread(result)
-        self._try_read()
 
     def _fill_in_place(self, read: ReadInto, future: "ReadFuture[Any]") -> None:
         """Have what comes written right into the reader's buffer."""
@@ -394,6 +406,7 @@ class Incoming(asyncio.Protocol):
         if data:
             self._data = data + bytes(self._data[self._position :])
             self._position = 0
+            self._try_read()
 
     def pause_reading(self) -> None:
         """Take no more from the peer, until `resume_reading`."""
@@ -423,12 +436,14 @@ class Incoming(asyncio.Protocol):
         if self._consumer is not None and not self._held:
             self._consumer(data)
             return
+        seen = 0
         if self._data:
+            seen = len(self._data) - self._position
             self._append(data)
         else:
             self._data = data
         if self._read is not None:
-            self._try_read()
+            self._try_read(seen)
         if self._read is None and (
             self._on_demand or len(self._data) - self._position >= self.read_chunk_size
         ):
