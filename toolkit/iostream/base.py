@@ -123,14 +123,19 @@ class BaseIOStream(Incoming):
             StreamBufferFullError: more than `max_write_buffer_size` would wait.
         """
         transport = self._transport
-        waiting = transport is not None and transport.get_write_buffer_size()
-        self.write_nowait(data)
-        if transport is not None and not (self._blocked or self._closed):
-            unsent = transport.get_write_buffer_size()
+        gathered = (
+            self._gathers
+            and transport is not None
+            and not transport.get_write_buffer_size()
+            and len(data) <= TURN_SIZE
             # The buffer of a view is the caller's again when the future is done.
-            gathered = self._gathers and not isinstance(data, memoryview)
-            if not unsent or (gathered and not waiting and unsent <= TURN_SIZE):
-                return self.io_loop.done
+            and type(data) is not memoryview
+        )
+        self.write_nowait(data)
+        if transport is None or self._blocked or self._closed:
+            return self.flushed()
+        if gathered or not transport.get_write_buffer_size():
+            return self.io_loop.done
         return self.flushed()
 
     def write_nowait(self, data: bytes | bytearray | memoryview) -> None:
