@@ -627,6 +627,14 @@ async def test_a_consumer_can_leave_push_mode_and_put_bytes_back(pair: Pair) -> 
     assert await stream.read_until(b"more") == b"rest and more"
 
 
+async def test_unread_bytes_satisfy_the_read_that_waits(pair: Pair) -> None:
+    stream, peer = pair
+    await begin(stream, peer)
+    line = stream.read_until(b"\n")
+    stream.unread(b"ab\nc")
+    assert (await line, await stream.read_bytes(1)) == (b"ab\n", b"c")
+
+
 async def test_unread_bytes_are_read_first(pair: Pair) -> None:
     stream, peer = pair
     await peer.send(b"cd")

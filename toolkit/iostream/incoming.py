@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Self
 
 from toolkit.concurrent import Future
+from toolkit.ioloop import IOLoop
 from toolkit.iostream.descriptor import DescriptorTransport
 from toolkit.iostream.errors import StreamBufferFullError, StreamClosedError, UnsatisfiableReadError
 from toolkit.iostream.filling import Filler
@@ -34,46 +35,42 @@ class Incoming(asyncio.Protocol):
     """What `BaseIOStream` has for reading, and hands on to consumers.
 
     Args:
-        loop: the one that all happens on.
         max_buffer_size, read_chunk_size: as of `BaseIOStream`.
     """
 
-    # With more than 30 attributes each instance would have a dict of its own, of 1.6 KB.
+    # A stream that waits is to take little memory. What every one needs has a slot; what few
+    # do has its default in the class, and is only to be set to something else.
     __slots__ = (
         "__dict__",
         "__weakref__",
         "_closed",
         "_consumer",
         "_data",
-        "_end_told",
         "_eof",
         "_full",
-        "_held",
-        "_loop",
-        "_on_demand",
         "_position",
         "_read",
         "_read_future",
         "_reads",
-        "_stopped",
         "_transport",
-        "error",
-        "max_buffer_size",
-        "read_chunk_size",
+        "io_loop",
     )
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        max_buffer_size: int | None,
-        read_chunk_size: int | None,
-    ) -> None:
-        self._loop = loop
-        self.max_buffer_size = max_buffer_size or DEFAULT_MAX_BUFFER_SIZE
-        self.read_chunk_size = min(
-            read_chunk_size or DEFAULT_READ_CHUNK_SIZE, self.max_buffer_size // 2
-        )
-        self.error: BaseException | None = None
+    max_buffer_size = DEFAULT_MAX_BUFFER_SIZE
+    read_chunk_size = DEFAULT_READ_CHUNK_SIZE
+    error: BaseException | None = None
+    _held = False  # by pause_reading
+    _stopped = False  # what follows from that and from _full, as the transport was told
+    _on_demand = False  # whether bytes are taken in only while somebody reads
+    _end_told = False  # whether the consumer has heard of the end
+
+    def __init__(self, max_buffer_size: int | None, read_chunk_size: int | None) -> None:
+        self.io_loop = IOLoop.current()
+        if max_buffer_size or read_chunk_size:
+            self.max_buffer_size = max_buffer_size or DEFAULT_MAX_BUFFER_SIZE
+            self.read_chunk_size = min(
+                read_chunk_size or DEFAULT_READ_CHUNK_SIZE, self.max_buffer_size // 2
+            )
         self._transport: asyncio.Transport | None = None
         # What was received and not read: a chunk as it came, a bytearray once chunks had to
         # be put together. Copying each chunk into one buffer cost half of a proxy's work.
@@ -83,13 +80,13 @@ class Incoming(asyncio.Protocol):
         self._read_future: ReadFuture[Any] | None = None
         self._reads = 0  # satisfied so far
         self._consumer: Callable[[bytes], None] | None = None
-        self._held = False  # by pause_reading
         self._full = False  # more waits than anybody has asked for
-        self._stopped = False  # what follows from these, as the transport was told
-        self._on_demand = False  # whether bytes are taken in only while somebody reads
         self._eof = False
-        self._end_told = False  # whether the consumer has heard of the end
         self._closed = False
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return self.io_loop.asyncio_loop
 
     def _open(self) -> None:
         """Begin to get a transport, which comes by `connection_made`."""
@@ -189,7 +186,7 @@ class Incoming(asyncio.Protocol):
     def _start_read(self, read: PendingRead, at_once: bool = False) -> "ReadFuture[Any]":
         if self._read is not None or self._consumer is not None:
             self._end_cancelled_read(read)
-        future: ReadFuture[Any] = ReadFuture(loop=self._loop)
+        future: ReadFuture[Any] = ReadFuture(loop=self.io_loop.asyncio_loop)
         future.stream, future.driver = self, None
         self._read, self._read_future = read, future
         if self._data or at_once or self._closed or self._eof:
@@ -208,11 +205,11 @@ class Incoming(asyncio.Protocol):
         if self._full:
             self._full = False
             self._flow()
-        if self._on_demand:
-            self._read_now()
-            if self.closed() and future.done() and future.exception() is not None:
-                # The caller gets the error here, not from a future that it may never see.
-                raise StreamClosedError(real_error=self.error)
+            if self._on_demand:
+                self._read_now()
+                if self.closed() and future.done() and future.exception() is not None:
+                    # The caller gets the error here, not from a future that it may never see.
+                    raise StreamClosedError(real_error=self.error)
         if type(read) is ReadInto and not future.done():
             future.add_done_callback(self._into_done)
             self._fill_in_place(read, future)
