@@ -111,18 +111,17 @@ class BaseIOStream(Incoming):
             StreamBufferFullError: more than `max_write_buffer_size` would wait.
         """
         transport = self._transport
-        gathered = (
-            self._gathers
-            and transport is not None
-            and not transport.get_write_buffer_size()
-            and len(data) <= TURN_SIZE
-            # The buffer of a view is the caller's again when the future is done.
-            and type(data) is not memoryview
-        )
         self.write_nowait(data)
         if transport is None or self._blocked or self._closed:
             return self.flushed()
-        if gathered or not transport.get_write_buffer_size():
+        unsent = transport.get_write_buffer_size()
+        if not unsent or (
+            # It waits for the end of the turn, and nothing else does.
+            self._gathers
+            and unsent == len(data) <= TURN_SIZE
+            # The buffer of a view is the caller's again when the future is done.
+            and type(data) is not memoryview
+        ):
             return self.io_loop.done
         return self.flushed()
 
