@@ -382,6 +382,18 @@ async def test_a_small_read_chunk_size_stops_the_peer_early(pairs: Pairs) -> Non
     assert await stream.read_bytes(22) == b"bc" + b"x" * 10 + b"y" * 10
 
 
+async def test_a_chunk_of_which_enough_is_left_over_stops_the_peer(pairs: Pairs) -> None:
+    stream, peer = pairs(read_chunk_size=10)
+    first = stream.read_bytes(1)
+    await peer.send_apart([b"a" + b"x" * 10], stream)
+    await peer.send(b"y" * 10)
+    assert await first == b"a"
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert waiting_in_kernel(stream) == 10
+    assert await stream.read_bytes(20) == b"x" * 10 + b"y" * 10
+
+
 # -- the end of what comes ---------------------------------------------------------------
 
 
@@ -625,6 +637,14 @@ async def test_a_consumer_can_leave_push_mode_and_put_bytes_back(pair: Pair) -> 
     await left.wait()
     await peer.send(b" and more")
     assert await stream.read_until(b"more") == b"rest and more"
+
+
+async def test_unread_bytes_satisfy_the_read_that_waits(pair: Pair) -> None:
+    stream, peer = pair
+    await begin(stream, peer)
+    line = stream.read_until(b"\n")
+    stream.unread(b"ab\nc")
+    assert (await line, await stream.read_bytes(1)) == (b"ab\n", b"c")
 
 
 async def test_unread_bytes_are_read_first(pair: Pair) -> None:

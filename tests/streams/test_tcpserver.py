@@ -185,6 +185,25 @@ async def test_the_address_of_the_peer_is_handed_over(server: EchoServer, connec
     assert stream.socket.getsockname() == address
 
 
+async def test_a_connection_that_waits_has_no_dict_of_its_own(
+    server: EchoServer, connect: Clients
+) -> None:
+    await exchange(await connect(server.addresses[0]), b"x\n")
+    [(stream, _)] = server.met
+    assert vars(stream) == {}
+
+
+async def test_a_closed_connection_has_no_descriptor_and_no_options(
+    server: EchoServer, connect: Clients
+) -> None:
+    await exchange(await connect(server.addresses[0]), b"x\n")
+    [(stream, _)] = server.met
+    stream.close()
+    await stream.wait_closed()
+    stream.set_nodelay(True)
+    assert stream.fileno() == -1
+
+
 @pytest.mark.feature("A15")
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "ssl"])
 async def test_sockets_of_every_kind_are_served_at_once(

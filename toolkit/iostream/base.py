@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from toolkit.concurrent import Future
-from toolkit.ioloop import IOLoop
 from toolkit.iostream.descriptor import DescriptorTransport
 from toolkit.iostream.errors import StreamBufferFullError, StreamClosedError
 from toolkit.iostream.incoming import Incoming
@@ -47,18 +46,14 @@ class BaseIOStream(Incoming):
         error: what closed the stream; None for an orderly end.
     """
 
-    __slots__ = (
-        "_blocked",
-        "_close_callback",
-        "_close_timer",
-        "_close_waiters",
-        "_drain_waiters",
-        "_early",
-        "_gathers",
-        "_lost",
-        "io_loop",
-        "max_write_buffer_size",
-    )
+    __slots__ = ("_blocked", "_gathers", "max_write_buffer_size")
+
+    _lost = False  # nothing moves bytes any more
+    _close_callback: Callable[[], None] | None = None
+    _close_timer: asyncio.TimerHandle | None = None
+    _close_waiters: list[Future[None]] | None = None
+    _drain_waiters: list[Future[None]] | None = None
+    _early: list[bytes] | None = None  # written before there was a transport
 
     def __init__(
         self,
@@ -66,17 +61,10 @@ class BaseIOStream(Incoming):
         read_chunk_size: int | None = None,
         max_write_buffer_size: int | None = None,
     ) -> None:
-        self.io_loop = IOLoop.current()
-        super().__init__(self.io_loop.asyncio_loop, max_buffer_size, read_chunk_size)
+        super().__init__(max_buffer_size, read_chunk_size)
         self.max_write_buffer_size = max_write_buffer_size
-        self._lost = False  # nothing moves bytes any more
-        self._close_callback: Callable[[], None] | None = None
-        self._close_timer: asyncio.TimerHandle | None = None
-        self._close_waiters: list[Future[None]] | None = None
-        self._early: list[bytes] | None = None  # written before there was a transport
         self._gathers = False  # whether the loop sends what is written at the end of its turn
         self._blocked = False  # whether too many bytes wait to be sent
-        self._drain_waiters: list[Future[None]] | None = None
 
     # -- what a subclass of a program gives ----------------------------------------------
 
@@ -123,14 +111,18 @@ class BaseIOStream(Incoming):
             StreamBufferFullError: more than `max_write_buffer_size` would wait.
         """
         transport = self._transport
-        waiting = transport is not None and transport.get_write_buffer_size()
         self.write_nowait(data)
-        if transport is not None and not (self._blocked or self._closed):
-            unsent = transport.get_write_buffer_size()
+        if transport is None or self._blocked or self._closed:
+            return self.flushed()
+        unsent = transport.get_write_buffer_size()
+        if not unsent or (
+            # It waits for the end of the turn, and nothing else does.
+            self._gathers
+            and unsent == len(data) <= TURN_SIZE
             # The buffer of a view is the caller's again when the future is done.
-            gathered = self._gathers and not isinstance(data, memoryview)
-            if not unsent or (gathered and not waiting and unsent <= TURN_SIZE):
-                return self.io_loop.done
+            and type(data) is not memoryview
+        ):
+            return self.io_loop.done
         return self.flushed()
 
     def write_nowait(self, data: bytes | bytearray | memoryview) -> None:
@@ -239,8 +231,11 @@ class BaseIOStream(Incoming):
             self._transport.set_write_buffer_limits(high=0)
 
     def _end_drain(self, error: BaseException | None) -> None:
-        waiters, self._drain_waiters = self._drain_waiters, None
-        for future in waiters or ():
+        waiters = self._drain_waiters
+        if waiters is None:
+            return
+        self._drain_waiters = None
+        for future in waiters:
             if not future.done():
                 if error is None:
                     future.set_result(None)
@@ -260,8 +255,9 @@ class BaseIOStream(Incoming):
         self._gathers = self.io_loop.gathers_writes and not isinstance(
             transport, DescriptorTransport
         )
-        early, self._early = self._early, None
+        early = self._early
         if early:
+            self._early = None
             # Not `writelines`, which on Python 3.12 and 3.13 says nothing of a full buffer.
             self._transport.write(b"".join(early))
             self._watch_sending()
@@ -317,12 +313,13 @@ class BaseIOStream(Incoming):
             self._close_timer.cancel()
             self._close_timer = None
         self._lost = True
-        self._transport = self._early = None
-        if not self._closed:
+        self._transport = None
+        if self._early is not None:
+            self._early = None
+        if exc is not None and not self._closed:
             self.error = exc
         self._finish()
-        waiters, self._close_waiters = self._close_waiters, None
-        for future in waiters or ():
+        for future in self._close_waiters or ():
             if not future.done():
                 future.set_result(None)
 
@@ -443,8 +440,11 @@ class BaseIOStream(Incoming):
         self._call_close_callback()
 
     def _call_close_callback(self) -> None:
-        callback, self._close_callback = self._close_callback, None
-        if callback is not None and not self._loop.is_closed():
+        callback = self._close_callback
+        if callback is None:
+            return
+        self._close_callback = None
+        if not self._loop.is_closed():
             self._loop.call_soon(_guarded, callback)
 
 

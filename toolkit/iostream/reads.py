@@ -1,7 +1,8 @@
 """What a reader of a stream waits for, each kind as one value."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 from toolkit.concurrent import Resumable
@@ -41,16 +42,19 @@ class ReadFuture(Resumable[_T]):
 
 
 class PendingRead:
-    """A read that may still have to wait.
-
-    ``find(data, start, closed)`` returns how many bytes of ``data[start:]`` satisfy it, None
-    while more are needed, and raises UnsatisfiableReadError when no amount could. Between
-    two calls data is only added, and `start` stays at the same byte.
-    """
+    """What a read wants, which may still have to come."""
 
     __slots__ = ()
 
-    def find(self, data: Buffer, start: int, closed: bool) -> int | None:
+    def find(self, data: Buffer, start: int, seen: int, ended: bool) -> int | None:
+        """Return how many bytes of ``data[start:]`` satisfy it; None while more are needed.
+
+        Args:
+            seen: how many of these bytes did not satisfy it before.
+            ended: whether no more comes.
+        Raises:
+            UnsatisfiableReadError: no amount could.
+        """
         raise NotImplementedError
 
 
@@ -61,7 +65,7 @@ class ReadBytes(PendingRead):
     size: int
     partial: bool = False
 
-    def find(self, data: Buffer, start: int, closed: bool) -> int | None:
+    def find(self, data: Buffer, start: int, seen: int, ended: bool) -> int | None:
         there = len(data) - start
         if there >= self.size:
             return self.size
@@ -96,27 +100,22 @@ class ReadInto(PendingRead):
         return size
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, frozen=True)
 class ReadUntil(PendingRead):
     """All up to and with a delimiter."""
 
     delimiter: bytes
     max_bytes: int | None = None
-    _searched: int = field(default=0)
 
-    def find(self, data: Buffer, start: int, closed: bool) -> int | None:
-        # No delimiter starts before `_searched`, so each byte is searched once.
-        position = data.find(self.delimiter, start + self._searched)
-        if position >= 0:
-            size = position - start + len(self.delimiter)
-            if self.max_bytes is not None:
-                check_max_bytes(self.delimiter, size, self.max_bytes)
-            return size
-        there = len(data) - start
-        self._searched = max(0, there - len(self.delimiter) + 1)
+    def find(self, data: Buffer, start: int, seen: int, ended: bool) -> int | None:
+        delimiter = self.delimiter
+        # It may have begun in what was seen; but for that each byte is searched once.
+        searched = max(0, seen - len(delimiter) + 1) if seen else 0
+        position = data.find(delimiter, start + searched)
+        size = len(data) - start if position < 0 else position - start + len(delimiter)
         if self.max_bytes is not None:
-            check_max_bytes(self.delimiter, there, self.max_bytes)
-        return None
+            check_max_bytes(delimiter, size, self.max_bytes)
+        return None if position < 0 else size
 
 
 class ReadLine(ReadUntil):
@@ -124,11 +123,17 @@ class ReadLine(ReadUntil):
 
     __slots__ = ()
 
-    def find(self, data: Buffer, start: int, closed: bool) -> int | None:
-        size = super().find(data, start, closed)
-        if size is None and closed and start < len(data):
+    def find(self, data: Buffer, start: int, seen: int, ended: bool) -> int | None:
+        size = super().find(data, start, seen, ended)
+        if size is None and ended and start < len(data):
             return len(data) - start
         return size
+
+
+#: The same ones for all who read alike: to make one takes twice as long as to find it, and an
+#: idle connection keeps none of its own.
+read_until = lru_cache(maxsize=64)(ReadUntil)
+read_line = lru_cache(maxsize=64)(ReadLine)
 
 
 @dataclass(slots=True)
@@ -142,7 +147,7 @@ class ReadRegex(PendingRead):
     pattern: re.Pattern[bytes]
     max_bytes: int | None = None
 
-    def find(self, data: Buffer, start: int, closed: bool) -> int | None:
+    def find(self, data: Buffer, start: int, seen: int, ended: bool) -> int | None:
         # A view, and not a start for the search: "^" is where the unread bytes begin.
         with memoryview(data) as whole, whole[start:] as view:
             match = self.pattern.search(view)
@@ -158,8 +163,8 @@ class ReadRegex(PendingRead):
 class ReadUntilClose(PendingRead):
     """Everything up to the end of the stream."""
 
-    def find(self, data: Buffer, start: int, closed: bool) -> int | None:
-        return len(data) - start if closed else None
+    def find(self, data: Buffer, start: int, seen: int, ended: bool) -> int | None:
+        return len(data) - start if ended else None
 
 
 def check_max_bytes(what: bytes, size: int, limit: int) -> None:

@@ -44,28 +44,23 @@ class IOStream(BaseIOStream):
             stream from now on.
 
     Attributes:
-        socket: the socket, for its addresses and options; once connected it is the loop's
-            view of it, which cannot be read or written.
         proxy_header: what a trusted proxy said of the connection; None when it came direct.
     """
 
-    __slots__ = ("_connected", "_connecting", "_opened", "_opening", "_successor", "socket")
+    __slots__ = ("_connected",)
 
     proxy_header: Header | None = None
+    _socket: Any = None
+    _connecting = False
+    _opening: asyncio.Task[Any] | None = None
+    _opened: Future[Any] | None = None  # what waits for `connection_made`
+    _successor: "SSLIOStream | None" = None
 
     def __init__(self, socket: sockets.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         socket.setblocking(False)
-        self.socket: Any = socket
-        self._prepare(None)
-
-    def _prepare(self, connected: Callable[[Any], None] | None) -> None:
-        """Set what both ways to make a stream have in common."""
-        self._connected = connected
-        self._opening: asyncio.Task[Any] | None = None
-        self._opened: Future[Any] | None = None  # what waits for `connection_made`
-        self._connecting = False
-        self._successor: SSLIOStream | None = None
+        self.socket = socket
+        self._connected: Callable[[Any], None] | None = None
 
     @classmethod
     def incoming(
@@ -82,7 +77,7 @@ class IOStream(BaseIOStream):
         """
         stream = cls.__new__(cls)
         BaseIOStream.__init__(stream, max_buffer_size, read_chunk_size, max_write_buffer_size)
-        stream._prepare(connected)
+        stream._connected = connected
         return stream
 
     # -- connecting ----------------------------------------------------------------------
@@ -160,18 +155,22 @@ class IOStream(BaseIOStream):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; called by the loop."""
-        self._opening = None
+        if self._opening is not None:
+            self._opening = None
         self._take_socket(transport)
-        opened, self._opened = self._opened, None
-        if opened is not None and not opened.done() and not self._closed:
-            opened.set_result(self)
+        opened = self._opened
+        if opened is not None:
+            self._opened = None
+            if not opened.done() and not self._closed:
+                opened.set_result(self)
         super().connection_made(transport)
         connected, self._connected = self._connected, None
         if connected is not None and not self._closed:
             connected(self)
 
     def _take_socket(self, transport: asyncio.BaseTransport) -> None:
-        self.socket = transport.get_extra_info("socket")
+        if self._socket is not None:
+            self._socket = transport.get_extra_info("socket")
         # asyncio's transport takes 256 KiB at once, uvloop's less. Not much less is good for
         # those who push bytes through: with 64 KiB a proxy got through a third less.
         if getattr(transport, "max_size", 0) > self.max_buffer_size:
@@ -204,7 +203,9 @@ class IOStream(BaseIOStream):
         self.abort()
 
     def _finish(self) -> None:
-        opened, self._opened = self._opened, None
+        opened = self._opened
+        if opened is not None:
+            self._opened = None
         super()._finish()
         if opened is not None and not opened.done():
             self._fail(opened, self._opening_error())
@@ -224,6 +225,22 @@ class IOStream(BaseIOStream):
     # -- the socket ----------------------------------------------------------------------
 
     @property
+    def socket(self) -> Any:
+        """The socket, for its addresses and options.
+
+        Once connected it is the loop's view of it, which cannot be read or written. A server's
+        connection that is closed has none, unless somebody asked before.
+        """
+        # uvloop makes it, of 80 bytes, when it is asked for.
+        if self._socket is None and self._transport is not None:
+            self._socket = self._transport.get_extra_info("socket")
+        return self._socket
+
+    @socket.setter
+    def socket(self, socket: Any) -> None:
+        self._socket = socket
+
+    @property
     def peer_address(self) -> Any:
         """The peer's address, as `socket.getpeername` gives it or a trusted proxy said."""
         if self.proxy_header is not None and self.proxy_header.source is not None:
@@ -236,7 +253,7 @@ class IOStream(BaseIOStream):
 
     def fileno(self) -> int:
         """Return the descriptor of the socket."""
-        return cast(int, self.socket.fileno())
+        return -1 if self.socket is None else cast(int, self.socket.fileno())
 
     def close_fd(self) -> None:
         """Close the socket."""
@@ -259,8 +276,9 @@ class IOStream(BaseIOStream):
         return OSError(number, os.strerror(number)) if number else None
 
     def set_nodelay(self, value: bool) -> None:
-        if self.socket.family in (sockets.AF_INET, sockets.AF_INET6):
-            self.socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, int(value))
+        socket = self.socket
+        if socket is not None and socket.family in (sockets.AF_INET, sockets.AF_INET6):
+            socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, int(value))
 
     # -- TLS -----------------------------------------------------------------------------
 
@@ -401,7 +419,7 @@ class SSLIOStream(IOStream):
         BaseIOStream.__init__(
             stream, plain.max_buffer_size, plain.read_chunk_size, plain.max_write_buffer_size
         )
-        stream._prepare(None)
+        stream._connected = None
         stream._prepare_tls(context, server_side, server_hostname)
         stream.socket = plain.socket
         stream._close_callback = plain._close_callback
