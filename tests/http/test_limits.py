@@ -271,7 +271,7 @@ async def test_each_way_to_end_gives_the_place_of_a_request_back(
     client.reset()
     await left.wait()
     assert (await site.ask(length("/", 100))).status == 413
-    assert (await site.ask(b"BROKEN\r\n\r\n")).status == 400
+    assert (await site.ask(b"BROKEN / HTTP\r\n\r\n")).status == 400
     assert (await site.ask(post("/", b"x"))).status == 200
     expect_log(caplog, "toolkit.application", "Uncaught exception")
     expect_log(caplog, "toolkit.general", "Cannot send error response")

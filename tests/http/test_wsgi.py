@@ -841,11 +841,21 @@ async def test_content_that_nobody_reads_stays_with_its_sender(
 
 async def test_a_client_that_sends_slowly_keeps_no_thread(serve: Serve) -> None:
     """Content that is short is there before a thread is taken."""
+    begun = threading.Event()
+
+    def app(environ: Environ, start_response: Any) -> list[bytes]:
+        if environ["REQUEST_METHOD"] == "POST":
+            begun.set()
+            environ["wsgi.input"].read()
+        return text_app(environ, start_response)
+
     with ThreadPoolExecutor(1) as executor:
-        site = serve(WSGIContainer(text_app, executor))
+        site = serve(WSGIContainer(app, executor))
         slow = await site.client()
         await slow.send(post("/", b"0123456789")[:-1])
+        await turns()
         assert (await site.get()).text == "hello"
+        assert not begun.is_set()
         await slow.send(b"9")
         assert (await slow.answer("POST")).text == "hello"
 

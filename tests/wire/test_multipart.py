@@ -371,8 +371,14 @@ PIECES = {
     "too long, but usual": form(part(disposition(f'name="{"n" * 200}"'))),
     "too much in a field": form(part(data=b"x" * 20)),
     "too much in a file": form(part(disposition("name=a; filename=b"), data=b"x" * 30)),
+    "too much in all parts": form(part(data=b"x" * 14), part(data=b"x" * 14), part()),
+    "too much in all parts and the last": form(part(data=b"x" * 14), part(data=b"x" * 30)),
+    "too much in the last part and all": form(part(data=b"x" * 4), part(data=b"x" * 30)),
+    "too long a name": form(part(disposition("name=" + "n" * 21))),
+    "too much before the parts": b"x" * 31 + b"\r\n" + form(part()),
+    "too much behind the parts": form(part()) + b"x" * 31,
 }
-SMALL = FormLimits(parts=5, part_head=100, part_fields=4, field=15, file=25)
+SMALL = FormLimits(5, 100, 4, name=20, field=15, file=25, content=28, outside=30)
 
 
 @pytest.mark.parametrize("body", PIECES.values(), ids=PIECES)
@@ -387,6 +393,29 @@ def test_the_table_has_both_good_and_bad_forms() -> None:
     results = {name: stream([body], SMALL)[1] for name, body in PIECES.items()}
     assert [name for name, error in results.items() if error is None] == list(PIECES)[:4]
     assert {error[1] for error in results.values() if error} == {400, 413}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("too much in all parts", "in a form; 28 bytes"),
+        ("too much in all parts and the last", "in a form; 28 bytes"),
+        ("too much in the last part and all", "in a part; 15 bytes"),
+        ("too long a name", "of 21 characters; 20 are"),
+        ("too much before the parts", "before the first boundary of a form; 30 bytes"),
+        ("too much behind the parts", "behind the last boundary of a form; 30 bytes"),
+    ],
+)
+def test_a_limit_is_named_by_what_passed_it(name: str, message: str) -> None:
+    error = stream([PIECES[name]], SMALL)[1]
+    assert error is not None
+    assert message in error[0]
+
+
+@pytest.mark.parametrize("limits", [FormLimits(content=3), FormLimits(field=2, content=3)])
+def test_content_up_to_the_limits_is_read(limits: FormLimits) -> None:
+    assert len(stream([form(part(data=b"xx"), part())], limits)[0]) == 2
+    assert stream([form(part(data=b"xx"), part(data=b"xx"))], limits)[1] is not None
 
 
 def test_a_part_that_comes_in_pieces_is_passed_on_in_pieces() -> None:

@@ -12,6 +12,7 @@ from toolkit.httputil import (
     HTTPServerConnectionDelegate,
     HTTPServerRequest,
     RequestStartLine,
+    date_now,
 )
 from toolkit.ioloop import IOLoop
 from toolkit.log import gen_log
@@ -119,7 +120,7 @@ def refuse(exchange: Exchange, error: Exception) -> None:
         return
     status = error.status if isinstance(error, RemoteProtocolError) else 400
     exchange.close_after()
-    fields = [("Content-Type", "text/plain; charset=utf-8")]
+    fields = [("Date", date_now()), ("Content-Type", "text/plain; charset=utf-8")]
     exchange.respond(ResponseHead(status, fields), f"{error}\n".encode())
 
 

@@ -53,7 +53,6 @@ class Exchange(HTTPConnection):
         logged: whether the server writes a line of its own about it.
         cancel_on_close: whether a client that leaves has the handler cancelled. One that
             has closed its way out counts as gone.
-        ended: called once the exchange is over.
     """
 
     # Of each exchange, as it begins; an object has its own once that changes.
@@ -65,7 +64,8 @@ class Exchange(HTTPConnection):
     received_at = 0.0
     logged = False
     cancel_on_close = False
-    ended: "Callable[[Exchange], None] | None" = None
+    _watched = False  # whether anything is to be told or undone at the end
+    _ended: "Callable[[Exchange], None] | None" = None
     _continued = False
     _close_callback: Callable[[], None] | None = None
     _drain_callback: Callable[[], None] | None = None
@@ -276,6 +276,7 @@ class Exchange(HTTPConnection):
         """Return a future that is done once the answer has ended, or the client is gone."""
         if self._answered is None:
             self._answered = Future()
+            self._watched = True
             if self.closed or self._open().machine.response_ended:
                 self._tell_answered()
         return self._answered
@@ -304,6 +305,12 @@ class Exchange(HTTPConnection):
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
         """Have `callback` called when the client leaves before the answer has ended."""
         self._close_callback = callback
+        self._watched = True
+
+    def set_end_callback(self, callback: "Callable[[Exchange], None]") -> None:
+        """Have `callback` called once the exchange is over."""
+        self._ended = callback
+        self._watched = True
 
     def set_drain_callback(self, callback: Callable[[], None] | None) -> None:
         """Have `callback` called when the server is about to stop, or at once when it is.
@@ -311,6 +318,7 @@ class Exchange(HTTPConnection):
         What has not ended at the server's deadline is cancelled.
         """
         self._drain_callback = callback
+        self._watched = True
         if callback is not None and self.draining:
             self.tell_draining()
 
@@ -345,6 +353,7 @@ class Exchange(HTTPConnection):
         self, timer: asyncio.TimerHandle | None, seconds: float | None, method: str
     ) -> asyncio.TimerHandle | None:
         """Put a timer in the place of another one."""
+        self._watched = True
         if timer is not None:
             timer.cancel()
         if seconds is None:
@@ -436,15 +445,18 @@ class Exchange(HTTPConnection):
 
     def end(self) -> None:
         """Let go of the connection."""
-        self._connection = self._close_callback = self._drain_callback = None
+        self._connection = None
+        if not self._watched:
+            return
+        self._close_callback = self._drain_callback = None
         if self._deadline is not None:
             self._deadline.cancel()
         if self._body_deadline is not None:
             self._body_deadline.cancel()
         if self._answered is not None:
             self._tell_answered()
-        if self.ended is not None:
-            ended, self.ended = self.ended, None
+        ended, self._ended = self._ended, None
+        if ended is not None:
             ended(self)
 
     def tell_closed(self) -> Callable[[], None] | None:

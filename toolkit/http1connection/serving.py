@@ -239,22 +239,27 @@ class ServerConnection:
     def _settle(self) -> bool:
         """Take note that the handler has ended; True when the connection goes on."""
         exchange, self.exchange = self.exchange, None
-        machine = self.machine
+        machine, stream = self.machine, self.stream
+        # The usual end: both messages are whole, and the next cycle has begun.
+        goes_on = machine.reading_head and not stream.closed()
         if exchange is not None:
-            if not machine.response_ended and not machine.reading_head:
+            if not goes_on:
                 self._repair(exchange)
             exchange.end()
-        if self.stream.closed():
+        if goes_on:
+            if self.draining:
+                self.drain()
+            return True
+        if stream.closed():
             self._runner.stop()
             return False
-        if not machine.reading_head:
-            if machine.switched:
-                return False
-            if not machine.keep_alive:
-                self._close()
-                return False
-            # The rest of the request is thrown away next, as far as `settle_unread` allowed.
-            self._discarded = 0
+        if machine.switched:
+            return False
+        if not machine.keep_alive:
+            self._close()
+            return False
+        # The rest of the request is thrown away next, as far as `settle_unread` allowed.
+        self._discarded = 0
         if self.draining:
             self.drain()
         return True
@@ -262,7 +267,7 @@ class ServerConnection:
     def _repair(self, exchange: Exchange) -> None:
         """Answer for a handler that ended without an answer, or in the middle of one."""
         machine = self.machine
-        if machine.switched or self.stream.closed():
+        if machine.response_ended or machine.switched or self.stream.closed():
             return
         machine.close_after()
         if machine.response_started:

@@ -8,7 +8,8 @@ from typing import Any
 from toolkit.http1connection import Application, ConnectionContext, Exchange
 from toolkit.httpserver.access import AccessLog
 from toolkit.httpserver.request_ids import RequestIDs
-from toolkit.log import request_id
+from toolkit.httputil import date_now
+from toolkit.log import app_log, request_id
 from toolkit.wire.coding import Decoder, known_coding
 from toolkit.wire.events import RequestHead, ResponseHead
 
@@ -69,7 +70,7 @@ class Attendant:
         if self.access_log is not None:
             exchange.logged = True
             exchange.received_at = time.monotonic()
-        exchange.ended = self._ended
+        exchange.set_end_callback(self._ended)
         self.active += 1
         if exchange.number == self.max_requests_per_connection:
             exchange.close_after()
@@ -99,13 +100,21 @@ class Attendant:
 
     def _ended(self, exchange: Exchange) -> None:
         self.active -= 1
-        if self.access_log is not None:
+        if self.access_log is None:
+            return
+        try:
             self.access_log.log(exchange, time.monotonic())
+        except Exception:
+            app_log.error("Uncaught exception in the access log", exc_info=True)
 
 
 async def turn_away(exchange: Exchange) -> None:
     """Answer 503 and ask to try again later (RFC 9110 §15.6.4)."""
-    fields = [("Retry-After", str(RETRY_AFTER)), ("Content-Type", "text/plain; charset=utf-8")]
+    fields = [
+        ("Date", date_now()),
+        ("Retry-After", str(RETRY_AFTER)),
+        ("Content-Type", "text/plain; charset=utf-8"),
+    ]
     exchange.respond(ResponseHead(503, fields), OVERLOADED)
 
 

@@ -39,6 +39,8 @@ CANCEL_GRACE = 1.0
 
 #: Connections that are looked at to find an idle one, so that a new one costs no walk over all.
 LOOK_AT = 100
+#: Clients that are told that there is no place for them at a time; more are closed unheard.
+MAX_TURNED_AWAY = 100
 #: Connections that are accepted at most when a server stops.
 WAITING = 4096
 
@@ -169,7 +171,10 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             raise ValueError("max_body_size and content_limit; one of them is allowed")
         usual = ServerOptions()
         limits = replace(
-            usual.limits, **_given(head=max_header_size, body=content_limit or max_body_size)
+            usual.limits,
+            **_given(
+                head=max_header_size, body=max_body_size if content_limit is None else content_limit
+            ),
         )
         self._options = replace(
             usual,
@@ -214,6 +219,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         )
         self._max_connections = max_connections
         self._connections: set[ServerConnection] = set()
+        self._turned_away: set[ServerConnection] = set()
         self._empty = asyncio.Event()  # set while there is no connection
         self._empty.set()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -268,7 +274,10 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             stream, self._application, context, self._options, self._forget
         )
         full = self._max_connections is not None and self._is_full(self._max_connections)
-        self._connections.add(connection)
+        if full and len(self._turned_away) >= MAX_TURNED_AWAY:
+            stream.close()
+            return
+        (self._turned_away if full else self._connections).add(connection)
         self._empty.clear()
         if self._sweeper is None:
             self._schedule_sweep()
@@ -279,6 +288,9 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         elif not self.sockets:
             # It was accepted in the moment when the server was stopped.
             connection.drain()
+
+    def _all(self) -> list[ServerConnection]:
+        return [*self._connections, *self._turned_away]
 
     def _is_full(self, most: int) -> bool:
         """Say whether there is no place for one more connection, even by closing an idle one."""
@@ -328,14 +340,14 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             timeout: seconds after which the rest is cut off and its handlers cancelled; None
                 waits for them.
         """
-        for connection in list(self._connections):
+        for connection in self._all():
             connection.drain()
         deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(deadline):
                 await self._empty.wait()
         except TimeoutError:
-            tasks = [connection.abort() for connection in list(self._connections)]
+            tasks = [connection.abort() for connection in self._all()]
             await self._empty.wait()
             cancelled = [task for task in tasks if task is not None]
             if cancelled:
@@ -344,9 +356,10 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
 
     def _forget(self, connection: ServerConnection) -> None:
         self._connections.discard(connection)
+        self._turned_away.discard(connection)
         if self._tell_close is not None:
             self._tell_close(connection)
-        if self._connections:
+        if self._connections or self._turned_away:
             return
         self._empty.set()
         if self._sweeper is not None:
@@ -364,14 +377,14 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         """Look through all connections; one coarse timer spares one per request."""
         self._sweeper = None
         now = loop.time()
-        for connection in list(self._connections):
+        for connection in self._all():
             try:
                 connection.sweep(now)
             except Exception:
                 # The others have their time-outs whatever is wrong with this one.
                 app_log.error("Uncaught exception in a sweep", exc_info=True)
                 connection.abort()
-        if self._connections:
+        if self._connections or self._turned_away:
             self._schedule_sweep()
 
 

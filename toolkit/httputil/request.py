@@ -112,7 +112,7 @@ class HTTPServerRequest:
         """
         if "headers" in self.__dict__:
             return name in self.headers
-        return name in self._head.names
+        return self._head.has(name)
 
     @lazy
     def version(self) -> str:

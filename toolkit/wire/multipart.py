@@ -41,15 +41,22 @@ class FormLimits:
         parts: number of parts.
         part_head: bytes of the fields of one part.
         part_fields: number of fields of one part; a browser sends three.
+        name: characters of the name of one part.
         field: bytes of the content of a part that is no file, None for no limit.
         file: bytes of the content of a file, None for no limit.
+        content: bytes of the content of all parts together, None for no limit.
+        outside: bytes of text before the first part, and as many behind the last, None for
+            no limit.
     """
 
     parts: int = 100
     part_head: int = 10 * 1024
     part_fields: int = 16
+    name: int = 1024
     field: int | None = None
     file: int | None = None
+    content: int | None = None
+    outside: int | None = None
 
 
 DEFAULT_LIMITS = FormLimits()
@@ -117,6 +124,7 @@ class MultipartReader:
     __slots__ = (
         "_at_start",
         "_buffer",
+        "_content_left",
         "_dashes",
         "_delimiter",
         "_ended",
@@ -124,6 +132,7 @@ class MultipartReader:
         "_left",
         "_limits",
         "_lines",
+        "_outside",
         "_parts",
         "_section",
         "_step",
@@ -149,16 +158,22 @@ class MultipartReader:
         self._parts = 0
         self._section: Section | None = None  # the fields of a part that are being read
         self._left: int | None = None  # bytes that the content of the part may still have
+        self._content_left = limits.content  # and that of all parts to come
+        self._outside = 0  # bytes of the text before the parts, or behind them
 
     def receive(self, data: bytes) -> None:
         """Take bytes of the form; ``b""`` says that there are no more."""
         if not data:
             self._ended = True
-        elif self._step not in (MultipartReader._read_epilogue, MultipartReader._fail_again):
+        elif self._step is MultipartReader._read_epilogue:
+            self._outside += len(data)
+        elif self._step is not MultipartReader._fail_again:
             self._buffer.append(data)
 
     def next_event(self) -> PartEvent | Signal:
         """Return the next event, NEED_DATA, or CLOSED behind the end of the form.
+
+        Whoever bounds the text there has to ask again when more of it came.
 
         Raises:
             RemoteProtocolError: the form is malformed, passed a limit, or is cut off. Every
@@ -177,11 +192,19 @@ class MultipartReader:
     def _read_preamble(self) -> Signal | None:
         """Pass over the text before the first boundary (RFC 2046 §5.1.1)."""
         end, found = self._find_end()
+        self._outside += end - self._buffer.pos
+        self._check_outside("before the first boundary")
         if not found:
             self._buffer.skip_to(end)
             return NEED_DATA
         self._end_text(end)
         return None
+
+    def _check_outside(self, where: str) -> None:
+        """Refuse too much text around the parts."""
+        most = self._limits.outside
+        if most is not None and self._outside > most:
+            raise RemoteProtocolError(f"too much text {where} of a form; {most} bytes are allowed")
 
     def _read_boundary(self) -> EndOfMessage | Signal | None:
         """See whether a part follows, or nothing."""
@@ -189,6 +212,7 @@ class MultipartReader:
         if len(buffer) < 2:
             return NEED_DATA
         if buffer.data[buffer.pos : buffer.pos + 2] == b"--":
+            self._outside = len(buffer) - 2
             buffer.skip_to(len(buffer.data))
             self._step = MultipartReader._read_epilogue
             return EndOfMessage()
@@ -211,8 +235,13 @@ class MultipartReader:
             if fields is None:
                 return NEED_DATA
             head = part_head(fields)
+        limits = self._limits
+        if len(head.name) > limits.name:
+            raise RemoteProtocolError(
+                f"name of a part of {len(head.name)} characters; {limits.name} are allowed"
+            )
         self._section = None
-        self._left = self._limits.field if head.filename is None else self._limits.file
+        self._left = limits.field if head.filename is None else limits.file
         self._at_start = True
         self._step = MultipartReader._read_content
         return head
@@ -252,22 +281,34 @@ class MultipartReader:
         end, found = self._find_end()
         size = end - self._buffer.pos
         if size:
-            if self._left is not None:
-                if size > self._left:
-                    limits = self._limits
-                    raise RemoteProtocolError(
-                        f"too much content in a part; {limits.field} bytes are allowed in a field "
-                        f"and {limits.file} in a file",
-                        413,
-                    )
-                self._left -= size
+            self._count(size)
             return Data(self._buffer.take(size))
         if not found:
             return NEED_DATA
         self._end_text(end)
         return EndOfPart()
 
+    def _count(self, size: int) -> None:
+        """Take bytes of content off what is allowed."""
+        limits, part, form = self._limits, self._left, self._content_left
+        # The limit that is passed first counts, or the error would depend on the cut.
+        if form is not None and size > form and (part is None or form <= part):
+            raise RemoteProtocolError(
+                f"too much content in a form; {limits.content} bytes are allowed", 413
+            )
+        if part is not None and size > part:
+            raise RemoteProtocolError(
+                f"too much content in a part; {limits.field} bytes are allowed in a field "
+                f"and {limits.file} in a file",
+                413,
+            )
+        if part is not None:
+            self._left = part - size
+        if form is not None:
+            self._content_left = form - size
+
     def _read_epilogue(self) -> Signal:
+        self._check_outside("behind the last boundary")
         return CLOSED
 
     def _fail_again(self) -> Signal:

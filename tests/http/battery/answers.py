@@ -87,7 +87,7 @@ STATUSES = (
     case(
         "refusal tells its length, date and type",
         "RFC 9110 §6.6.1",
-        b"BAD\r\n\r\n",
+        b"BAD /\r\n\r\n",
         want(400, has={"content-length": None, "content-type": None, "date": None}),
         CLOSED,
     ),

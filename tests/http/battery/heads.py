@@ -57,7 +57,7 @@ REQUEST_LINES = (
         CLOSED,
         asked=(),
     ),
-    case("HTTP/1.0 without Host", "RFC 9112 §3.2", b"GET /get HTTP/1.0\r\n\r\n", _GET, CLOSED),
+    case("HTTP/1.0 without Host", "RFC 9112 §3.2", b"GET /get HTTP/1.0\r\n\r\n", _GET, ENDED),
     case(
         "whitespace before the first field",
         "RFC 9112 §2.2",

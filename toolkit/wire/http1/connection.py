@@ -462,7 +462,7 @@ class Machine:
     def send_head(
         self, head: RequestHead | ResponseHead, body: bytes = b"", end: bool = False
     ) -> bytes:
-        """Return the bytes of a head and of a first piece of the body, all of it when `end` is true.
+        """Return the bytes of a head and a first piece of the body, all of it when `end` is true.
 
         Without a Content-Length among the fields, a body that comes with its head gets one,
         and any other goes in chunks, or up to the close of the connection to an HTTP/1.0 peer,

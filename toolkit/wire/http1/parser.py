@@ -148,13 +148,13 @@ def parse_request_line(line: str) -> tuple[str, str, str]:
 
     Raises:
         RemoteProtocolError: 400, or 505 for a version that is not 1.0 or 1.1. Of kind
-            NotHTTPError where the line has nothing of HTTP.
+            NotHTTPError where the line is a word alone.
 
     RFC 9112 §3
     """
     parts = line.split(" ")
     if len(parts) != 3:
-        error = NotHTTPError if "HTTP/" not in line else RemoteProtocolError
+        error = NotHTTPError if len(parts) == 1 else RemoteProtocolError
         raise error(
             f"Malformed HTTP request line {excerpt(line)}; method, target and version with one "
             "space between"
