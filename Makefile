@@ -7,7 +7,7 @@ BENCH ?=
 
 BIN := .venv/bin
 
-.PHONY: demo test check lint types coverage test-system features bench clean
+.PHONY: demo test check lint types coverage test-system features fuzz bench clean
 
 demo: .venv/installed-demo
 	$(BIN)/python -m demos.showcase --port=$(PORT)
@@ -35,6 +35,11 @@ test-system: .venv/installed-test
 
 features: .venv/installed-test
 	@$(BIN)/python -m pytest -q --feature-report=docs/features.md
+
+# A million mutated requests for the machine, and 100,000 for a live server; it takes minutes.
+fuzz: .venv/installed-test
+	$(BIN)/python -m tests.wire.fuzz --count 1000000
+	$(BIN)/python -m tests.http.battery.fuzz --count 100000
 
 bench:
 	benchmarks/setup.sh

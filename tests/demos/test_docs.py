@@ -22,8 +22,13 @@ def programs(name: str) -> list[object]:
     ]
 
 
-@pytest.mark.parametrize(("program", "output"), programs("streams.md"))
-def test_a_program_of_the_guide_does_what_the_guide_says(
+PAGES = ("http-server.md", "streams.md", "templates.md")
+
+
+@pytest.mark.parametrize(
+    ("program", "output"), [program for page in PAGES for program in programs(page)]
+)
+def test_a_program_of_a_guide_does_what_the_guide_says(
     program: str, output: str | None, tmp_path: Path
 ) -> None:
     """It ends by itself, cleanly, and warns of nothing."""

@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import datetime
 import functools
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -344,8 +345,14 @@ class IOLoop(Configurable):
 
     @lazy
     def gathers_writes(self) -> bool:
-        """Whether the loop's transports send at the end of a turn what was written in it."""
-        return type(self.asyncio_loop).__module__.startswith("uvloop")
+        """Whether the loop's transports send at the end of a turn what was written in it.
+
+        Those of uvloop did, before its version 0.23.
+        """
+        if not type(self.asyncio_loop).__module__.startswith("uvloop"):
+            return False
+        version: str = sys.modules["uvloop"].__version__
+        return tuple(map(int, version.split(".")[:2])) < (0, 23)
 
     @lazy
     def done(self) -> "Future[None]":

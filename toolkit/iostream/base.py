@@ -13,8 +13,7 @@ from toolkit.iostream.incoming import Incoming
 from toolkit.iostream.reads import ReadInto
 from toolkit.log import app_log
 
-#: Bytes that may wait for the end of a turn without their writer. Sending them one by one wakes
-#: peers one by one: with 64 of them that took a quarter more of the kernel's time.
+#: Bytes that may wait for the end of a turn without their writer, where the loop sends them then.
 TURN_SIZE = 64 * 1024
 #: Seconds in which the peer of a closed stream has to take more of what was written before.
 CLOSE_TIMEOUT = 30.0
