@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from benchmarks.load import CONNECTIONS, LoadError, run_wrk
 from benchmarks.peers import SITE_COMPARISONS, SITE_PEERS, Peer
-from benchmarks.process import ADDRESS, Server, pinned, settled
+from benchmarks.process import ADDRESS, Server, settled
 from benchmarks.report import Column, Layout, Values, number
 from benchmarks.scenarios.base import WARM_UP, Cores, Scenario, Sizes
-from benchmarks.scenarios.lines import BATCH, SPARE_DESCRIPTORS, allow_descriptors, held
+from benchmarks.scenarios.lines import BATCH, SPARE_DESCRIPTORS, Idle, allow_descriptors, held
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: benchmark\r\nAccept: */*\r\n\r\n"
 ANSWER = b"Hello, world!"
@@ -24,7 +24,7 @@ SHORT_SHARE = 10
 """The share of the requests of `soak`, as a divisor, that each have a connection of their own."""
 
 
-class IdleHTTP(Scenario):
+class IdleHTTP(Idle):
     """Connections that are kept after a request, and nothing more comes."""
 
     name = "idle_http"
@@ -41,31 +41,9 @@ class IdleHTTP(Scenario):
         comparisons=SITE_COMPARISONS,
         lowest_first=True,
     )
-    rounds = 1
-    repeated = False
 
-    def measure(self, peer: Peer, cores: Cores, sizes: Sizes) -> Values:
-        count = sizes.idle
-        allow_descriptors(count + SPARE_DESCRIPTORS)
-        with Server(peer, cores.server) as server, pinned(cores.load):
-            with held(server, min(count, BATCH)) as connections:
-                ask_on(connections)
-            empty = server.settled_memory()
-            with held(server, count) as connections:
-                fresh = server.settled_memory()
-                ask_on(connections)
-                used = server.settled_memory()
-        return {
-            "fresh": (fresh.resident - empty.resident) / count,
-            "used": (used.resident - empty.resident) / count,
-            "proportional": (used.proportional - empty.proportional) / count,
-        }
-
-    def describe(self, sizes: Sizes) -> str:
-        return (
-            f"{sizes.idle:,} connections; growth of the resident memory over that of a server "
-            f"that has had {BATCH}, divided by their number, garbage collected"
-        )
+    def use(self, connections: Sequence[socket.socket]) -> None:
+        ask_on(connections)
 
 
 class BusyIdle(Scenario):

@@ -166,17 +166,21 @@ class Idle(Scenario):
         allow_descriptors(count + SPARE_DESCRIPTORS)
         with Server(peer, cores.server) as server, pinned(cores.load):
             with held(server, min(count, BATCH)) as connections:
-                echo_on(connections)
+                self.use(connections)
             empty = server.settled_memory()
             with held(server, count) as connections:
                 fresh = server.settled_memory()
-                echo_on(connections)
+                self.use(connections)
                 used = server.settled_memory()
         return {
             "fresh": (fresh.resident - empty.resident) / count,
             "used": (used.resident - empty.resident) / count,
             "proportional": (used.proportional - empty.proportional) / count,
         }
+
+    def use(self, connections: Sequence[socket.socket]) -> None:
+        """Have the server do its work once on each connection."""
+        echo_on(connections)
 
     def describe(self, sizes: Sizes) -> str:
         return (

@@ -40,7 +40,6 @@ FORBIDDEN = [
 
 #: Exceptions, each with its reason.
 ALLOWED = {
-    ("httpserver", "ssl"): "the type of an argument",
     ("web", "socket"): "the type of an argument of Application.listen",
 }
 

@@ -7,18 +7,14 @@ from io import BytesIO
 from typing import Any
 
 from toolkit.httpclient.connection import ClientConnection
-from toolkit.httpclient.content import Gunzip, is_gzip
 from toolkit.httpclient.errors import HTTPStreamClosedError
 from toolkit.httpclient.request import EffectiveRequest
 from toolkit.httputil import HTTPHeaders, responses
 from toolkit.iostream import UnsatisfiableReadError
 from toolkit.log import app_log, gen_log
+from toolkit.wire.coding import Decoder, known_coding
 from toolkit.wire.errors import RemoteProtocolError
-from toolkit.wire.events import CHUNKED, UNTIL_CLOSE, Data, EndOfMessage, Event, ResponseHead
-
-#: What of a body is said to be too long, by its framing.
-_TOO_LONG = {CHUNKED: "chunked body too large", UNTIL_CLOSE: "Body too long"}
-_LENGTH_TOO_LONG = "Content-Length too long"
+from toolkit.wire.events import Data, EndOfMessage, Event, ResponseHead
 
 
 class Reply:
@@ -70,9 +66,9 @@ class Reply:
         """
         assert self.head is not None
         gunzip = None
-        if self._request.decompress_response and is_gzip(self.head):
+        if self._request.decompress_response and _is_gzip(self.head):
             self.headers["X-Consumed-Content-Encoding"] = self.headers.pop("Content-Encoding")
-            gunzip = Gunzip(self._max_body_size)
+            gunzip = Decoder("gzip", self._max_body_size)
         await self._tell_head(self.head)
         pieces: list[bytes] = []
         while True:
@@ -83,7 +79,7 @@ class Reply:
                         gunzip.end()
                     return BytesIO(b"".join(pieces))
                 assert isinstance(event, Data)
-                for piece in (event.data,) if gunzip is None else gunzip.decode(event.data):
+                for piece in (event.data,) if gunzip is None else gunzip.feed(event.data):
                     if self._request.streaming_callback is None:
                         pieces.append(piece)
                     else:
@@ -99,8 +95,6 @@ class Reply:
             if error.status == 431:
                 gen_log.info("Unsatisfiable read, closing connection: %s", message)
                 raise UnsatisfiableReadError(message) from None
-            if error.status == 413 and self.head is not None:
-                message = f"{_TOO_LONG.get(self.head.length, _LENGTH_TOO_LONG)}: {message}"
             raise _malformed(message) from None
 
     # -- callbacks -----------------------------------------------------------------------
@@ -138,3 +132,9 @@ def _malformed(message: str) -> HTTPStreamClosedError:
     # In the words that programs look for in the log; where servers have an address is None.
     gen_log.info("Malformed HTTP message from None: %s", message)
     return HTTPStreamClosedError(message)
+
+
+def _is_gzip(head: ResponseHead) -> bool:
+    """Say whether the content of a response is compressed by gzip and nothing else."""
+    values = [value for name, value in head.fields if name == "content-encoding"]
+    return head.length != 0 and known_coding(values) in ("gzip", "x-gzip")

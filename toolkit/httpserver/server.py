@@ -1,8 +1,7 @@
 """`HTTPServer`, whose connections are swept for time-outs and end in good order."""
 
 import asyncio
-import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -29,6 +28,7 @@ from toolkit.httputil import (
 from toolkit.ioloop import IOLoop
 from toolkit.iostream import IOStream
 from toolkit.log import app_log, gen_log
+from toolkit.netutil import ServerSSLOptions
 from toolkit.tcpserver import TCPServer
 from toolkit.util import Configurable
 
@@ -118,7 +118,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         request_callback: Any,
         no_keep_alive: bool = False,
         xheaders: bool = False,
-        ssl_options: Mapping[str, Any] | ssl.SSLContext | None = None,
+        ssl_options: ServerSSLOptions | None = None,
         protocol: str | None = None,
         decompress_request: bool = False,
         chunk_size: int | None = None,

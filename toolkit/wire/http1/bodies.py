@@ -69,7 +69,7 @@ class BodyUntilClose(Body):
     def read(self, buffer: Buffer, max_body: int | None) -> bytes:
         size = len(buffer)
         if size and max_body is not None:
-            check_size(self._read + 1, max_body, "body too large")
+            check_size(self._read + 1, max_body, "Body too long")
             size = min(size, max_body - self._read)
         self._read += size
         return buffer.take(size)
