@@ -29,6 +29,9 @@ SPAN = 8
 DRIP = 0.5
 """Seconds between two bytes of a slow client."""
 
+FEW = 20
+"""Slow clients that send at the same time."""
+
 CUT_TIMEOUT = 20.0
 """Seconds after the start by which all slow clients have to be cut off."""
 
@@ -163,28 +166,35 @@ def _open(port: int, count: int, stack: ExitStack) -> dict[socket.socket, Kind]:
 
 
 def _drip(slow: dict[socket.socket, Kind], begun: float) -> None:
-    """Have all that send drip until they are cut off.
+    """Have all that send drip until they are cut off, each in its own moment.
 
     Raises:
         LoadError: some never are.
     """
-    dripping = {connection: kind.drop for connection, kind in slow.items() if kind.drop}
+    dripping = [(connection, kind.drop) for connection, kind in slow.items() if kind.drop]
     while dripping:
         _check_time(len(dripping), begun)
-        for connection, drop in list(dripping.items()):
-            try:
-                ended = not connection.recv(4096)
-                # An answer of 408 came: the end is on its way.
-            except BlockingIOError:
-                ended = False
-            except OSError:
-                ended = True
-            if not ended:
-                with suppress(BlockingIOError, OSError):
-                    connection.send(drop)
-            else:
-                del dripping[connection]
-        time.sleep(DRIP)
+        left = []
+        for start in range(0, len(dripping), FEW):
+            few = dripping[start : start + FEW]
+            left += [each for each in few if _drips(*each)]
+            time.sleep(DRIP * len(few) / len(dripping))
+        dripping = left
+
+
+def _drips(connection: socket.socket, drop: bytes) -> bool:
+    """Send the next byte of a slow client; False when it was cut off."""
+    try:
+        if not connection.recv(4096):
+            return False
+        # An answer of 408 came: the end is on its way.
+    except BlockingIOError:
+        pass
+    except OSError:
+        return False
+    with suppress(BlockingIOError, OSError):
+        connection.send(drop)
+    return True
 
 
 def _wait_until_cut(server: Server, opened: int, begun: float) -> None:

@@ -1,11 +1,11 @@
 """`HTTPServer`, whose connections are swept for time-outs and end in good order."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from itertools import islice
+from operator import length_hint
 from typing import Any
 
 from toolkit.http1connection import (
@@ -34,6 +34,8 @@ from toolkit.util import Configurable
 
 #: The sweep comes at least this often, and never more often than the other, in seconds.
 MAX_SWEEP, MIN_SWEEP = 1.0, 0.02
+#: Connections that are looked at, and such that are ended, in one turn of the loop.
+SWEPT_PER_TURN, EXPIRED_PER_TURN = 256, 16
 #: Seconds that cancelled handlers get to end, once the time to close has passed.
 CANCEL_GRACE = 1.0
 
@@ -222,7 +224,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         self._turned_away: set[ServerConnection] = set()
         self._empty = asyncio.Event()  # set while there is no connection
         self._empty.set()
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeper: asyncio.Handle | None = None
         self._tell_close = self._close_listener()
 
     @property
@@ -371,20 +373,32 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
     def _schedule_sweep(self) -> None:
         interval = min(MAX_SWEEP, max(MIN_SWEEP, self._options.shortest_timeout / 4))
         loop = IOLoop.current().asyncio_loop
-        self._sweeper = loop.call_later(interval, partial(self._sweep, loop))
+        self._sweeper = loop.call_later(interval, self._sweep, loop)
 
-    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Look through all connections; one coarse timer spares one per request."""
+    def _sweep(
+        self, loop: asyncio.AbstractEventLoop, rest: Iterator[ServerConnection] | None = None
+    ) -> None:
+        """Look through all connections; one coarse timer spares one per request.
+
+        Others get their turn in between, however many there are to look at or to end.
+        """
         self._sweeper = None
+        if rest is None:
+            rest = iter(self._all())
         now = loop.time()
-        for connection in self._all():
+        expired = 0
+        for connection in islice(rest, SWEPT_PER_TURN):
             try:
-                connection.sweep(now)
+                expired += connection.sweep(now)
             except Exception:
                 # The others have their time-outs whatever is wrong with this one.
                 app_log.error("Uncaught exception in a sweep", exc_info=True)
                 connection.abort()
-        if self._connections or self._turned_away:
+            if expired == EXPIRED_PER_TURN:
+                break
+        if length_hint(rest):
+            self._sweeper = loop.call_soon(self._sweep, loop, rest)
+        elif self._connections or self._turned_away:
             self._schedule_sweep()
 
 
