@@ -14,7 +14,7 @@ import trustme
 
 from tests.streams.handshakes import shake, write_pair
 from toolkit.netutil import ServerCertificates, development, development_certificate
-from toolkit.netutil.x509 import CertificateFacts, read_pem
+from toolkit.wire.x509 import CertificateFacts, read_pem
 
 #: What makes certificates.
 TOOLS = ["cryptography", "openssl"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from toolkit.log import app_log, gen_log
-from toolkit.netutil.x509 import read_pem
+from toolkit.wire.x509 import read_pem
 
 #: Ciphers for TLS 1.2: forward secrecy and authenticated encryption (RFC 9325 §4.2). Those of
 #: TLS 1.3 are all good, and not chosen by this.

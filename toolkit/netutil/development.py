@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from toolkit.netutil.x509 import read_pem
+from toolkit.wire.x509 import read_pem
 
 #: Names of this machine, which each certificate is for.
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
