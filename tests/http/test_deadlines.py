@@ -188,13 +188,14 @@ async def test_a_handler_that_swallows_its_cancellation_holds_nobody_up(
 
     site = serve([("/", Deaf), ("/hello", Hello)], response_timeout=SHORT)
     client = await site.client()
-    await client.send(get())
-    answer = await client.answer()
-    assert answer.status == 503
-    client.shut()
-    await client.expect_end()
-    assert (await site.get("/hello")).status == 200
-    release.set()
+    try:
+        await client.send(get())
+        assert (await client.answer()).status == 503
+        client.shut()
+        await client.expect_end()
+        assert (await site.get("/hello")).status == 200
+    finally:
+        release.set()
     expect_log(caplog, "toolkit.general", "No answer in time")
 
 

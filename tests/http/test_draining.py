@@ -8,7 +8,6 @@ import pytest
 from tests.http.client import Client, Serve, get, post, turns
 from tests.loops import expect_log
 from toolkit.http1connection import Exchange
-from toolkit.iostream import StreamClosedError
 from toolkit.web import RequestHandler
 from toolkit.wire.events import ResponseHead
 
@@ -194,7 +193,7 @@ async def test_nothing_new_is_taken_and_what_is_under_way_ends(serve: Serve) -> 
     site.server.stop()
     closing = asyncio.create_task(site.server.close_all_connections(timeout=20))
     await turns()
-    with pytest.raises(OSError, match="refused"):
+    with pytest.raises(ConnectionRefusedError):
         await Client.connect(site.address)
     await upload.send(b"x" * 500)
     answer = await upload.answer("POST")
@@ -264,10 +263,7 @@ async def test_a_connection_of_an_answer_under_way_keeps_its_promise(serve: Serv
 
 
 @pytest.mark.feature("B19")
-@pytest.mark.parametrize("writes", [False, True])
-async def test_a_handler_that_cannot_be_cancelled_keeps_no_server(
-    serve: Serve, writes: bool
-) -> None:
+async def test_a_handler_that_cannot_be_cancelled_keeps_no_server(serve: Serve) -> None:
     """`close_all_connections` comes back whatever a handler does about its cancellation."""
     begun, release, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -275,22 +271,21 @@ async def test_a_handler_that_cannot_be_cancelled_keeps_no_server(
         async def get(self) -> None:
             begun.set()
             while not release.is_set():
-                with contextlib.suppress(asyncio.CancelledError, StreamClosedError):
-                    if writes:
-                        self.write("x")
-                        await self.flush()
+                with contextlib.suppress(asyncio.CancelledError):
                     await release.wait()
             over.set()
 
     site = serve([("/", Deaf)])
     client = await site.client()
-    await client.send(get())
-    await begun.wait()
-    site.server.stop()
-    await site.server.close_all_connections(timeout=0.05)
-    assert not over.is_set()
-    await client.read_to_end()
-    release.set()
+    try:
+        await client.send(get())
+        await begun.wait()
+        site.server.stop()
+        await site.server.close_all_connections(timeout=0.05)
+        assert not over.is_set()
+        await client.read_to_end()
+    finally:
+        release.set()
     await over.wait()
 
 
@@ -344,6 +339,6 @@ async def test_shutdown_stops_and_closes(serve: Serve) -> None:
     assert (await client.get()).text == "hello"
     await site.server.shutdown(timeout=5)
     await client.expect_end()
-    with pytest.raises(OSError, match="refused"):
+    with pytest.raises(ConnectionRefusedError):
         await Client.connect(site.address)
     await site.server.shutdown()

@@ -14,6 +14,7 @@ from toolkit.http1connection.delegated import (
 from toolkit.http1connection.delegates import (
     ExchangeDelegate,
     delegate_application,
+    refuse,
     serve_callable,
     serve_delegate,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "is_transfer_encoding_chunked",
     "parse_hex_int",
     "parse_int",
+    "refuse",
     "serve_callable",
     "serve_delegate",
 ]

@@ -15,6 +15,7 @@ from toolkit.httputil import (
     date_now,
 )
 from toolkit.ioloop import IOLoop
+from toolkit.iostream import StreamClosedError
 from toolkit.log import gen_log
 from toolkit.wire.errors import RemoteProtocolError
 from toolkit.wire.events import ResponseHead
@@ -71,6 +72,9 @@ async def serve_delegate(exchange: Exchange, delegate: HTTPMessageDelegate) -> N
         delegate.on_connection_close()
         refuse(exchange, error)
         return
+    except StreamClosedError:
+        # The delegate has heard of it.
+        return
     if not answered.done():
         delegate.finish()
     await answered
@@ -108,8 +112,11 @@ async def serve_callable(exchange: Exchange, callback: Callable[..., Any], **kwa
     except (RemoteProtocolError, HTTPInputError) as error:
         refuse(exchange, error)
         return
+    except StreamClosedError:
+        return
+    answered = exchange.answered()
     await _done(callback(request, **kwargs))
-    await exchange.answered()
+    await answered
 
 
 def refuse(exchange: Exchange, error: Exception) -> None:

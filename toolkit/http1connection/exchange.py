@@ -1,8 +1,8 @@
 """`Exchange`: one request and the answer to it, as an application sees them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from contextlib import aclosing
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from toolkit.concurrent import Future
@@ -16,6 +16,7 @@ from toolkit.httputil import (
     parse_response_start_line,
 )
 from toolkit.iostream import IOStream, StreamClosedError
+from toolkit.log import app_log
 from toolkit.wire.coding import Decoder
 from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError
 from toolkit.wire.events import (
@@ -70,7 +71,10 @@ class Exchange(HTTPConnection):
     _close_callback: Callable[[], None] | None = None
     _drain_callback: Callable[[], None] | None = None
     _decoder: Decoder | None = None
-    _put_back = b""
+    _rest = b""  # content that came, and from where on it was not read yet
+    _at = 0
+    _decoded: Iterator[bytes] = iter(())
+    _cut = False  # whether the client was cut off while the handler was at work
     _raw = b""
     _deadline: asyncio.TimerHandle | None = None
     _body_deadline: asyncio.TimerHandle | None = None
@@ -90,41 +94,52 @@ class Exchange(HTTPConnection):
             RemoteProtocolError: too large or malformed; the answer should be its `status`.
             StreamClosedError: the client is gone.
         """
-        pieces = [piece async for piece in self._content()]
+        pieces = []
+        while piece := await self._piece(sys.maxsize):
+            pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the content as it comes, in pieces of at most the chunk size; errors as `read`."""
-        size = self._open().options.chunk_size
-        async with aclosing(self._content()) as content:
-            async for data in content:
-                for start in range(0, len(data), size):
-                    yield data if len(data) <= size else data[start : start + size]
+        """Yield the content as it comes, in pieces of at most the chunk size; errors as `read`.
 
-    async def _content(self) -> AsyncGenerator[bytes, None]:
-        if self._put_back:
-            piece, self._put_back = self._put_back, b""
+        Who stops in between finds the rest when it reads again.
+        """
+        size = self._open().options.chunk_size
+        while piece := await self._piece(size):
             yield piece
+
+    async def _piece(self, size: int) -> bytes:
+        """Return the next piece of the content, of at most `size` bytes; b"" at its end."""
+        rest, at = self._rest, self._at
+        if at == len(rest):
+            rest, at = await self._data(), 0
+        piece = rest[at : at + size] if at or len(rest) > size else rest
+        self._rest, self._at = rest, at + len(piece)
+        return piece
+
+    async def _data(self) -> bytes:
+        """Return content as it came, or was decoded; b"" at its end."""
         try:
             while self.head.length:
+                for piece in self._decoded:
+                    return piece
                 event = self._open().machine.next_event()
                 if isinstance(event, Data):
                     if self._decoder is None:
-                        yield event.data
-                    else:
-                        for piece in self._decoder.feed(event.data):
-                            yield piece
+                        return event.data
+                    self._decoded = self._decoder.feed(event.data)
                 elif event is NEED_DATA:
                     await self._more()
                 else:
                     self._content_ended(event)
-                    return
+                    break
         except RemoteProtocolError as error:
             connection = self._open()
             if error.status != 413 or not connection.options.bare_limit:
                 raise
             connection.refuse_content(self, error)
             raise StreamClosedError(real_error=error) from error
+        return b""
 
     def _content_ended(self, event: object) -> None:
         if isinstance(event, EndOfMessage):
@@ -155,7 +170,7 @@ class Exchange(HTTPConnection):
 
     def put_back(self, content: bytes) -> None:
         """Have content that was read already come first when it is read again."""
-        self._put_back = content + self._put_back
+        self._rest, self._at = content + self._rest[self._at :], 0
 
     def decode(self, decoder: Decoder, fields: Fields) -> None:
         """Have the content come out decoded, and the request have other fields.
@@ -195,7 +210,7 @@ class Exchange(HTTPConnection):
         """
         connection = self._connection
         if connection is None or connection.exchange is not self:
-            raise LocalProtocolError("the exchange is over")
+            return self._over()
         stream = connection.stream
         if stream.closed():
             return failed(StreamClosedError(real_error=stream.error))
@@ -364,8 +379,19 @@ class Exchange(HTTPConnection):
     def _open(self) -> "ServerConnection":
         connection = self._connection
         if connection is None or connection.exchange is not self:
-            raise LocalProtocolError("the exchange is over")
+            self._over().result()
+        assert connection is not None
         return connection
+
+    def _over(self) -> "Future[None]":
+        """Return what an exchange comes to that has ended without its handler.
+
+        Raises:
+            LocalProtocolError: the handler itself has ended it.
+        """
+        if self._cut:
+            return failed(StreamClosedError())
+        raise LocalProtocolError("the exchange is over")
 
     # -- Tornado's names -----------------------------------------------------------------
 
@@ -443,6 +469,11 @@ class Exchange(HTTPConnection):
 
     # -- for the connection --------------------------------------------------------------
 
+    def cut(self) -> None:
+        """Let go of the connection, for which the handler will look in vain."""
+        self._cut = True
+        self.end()
+
     def end(self) -> None:
         """Let go of the connection."""
         self._connection = None
@@ -470,7 +501,10 @@ class Exchange(HTTPConnection):
         """Tell the handler that the server is about to stop, once."""
         callback, self._drain_callback = self._drain_callback, None
         if callback is not None:
-            callback()
+            try:
+                callback()
+            except Exception:
+                app_log.error("Exception in drain callback %r", callback, exc_info=True)
 
 
 def failed(error: Exception) -> "Future[None]":

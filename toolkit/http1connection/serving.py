@@ -307,7 +307,8 @@ class ServerConnection:
         machine, exchange = self.machine, self.exchange
         if machine.body_ended or exchange is None:
             return
-        if exchange.waits_for_continue or machine.body_left > MAX_DISCARD:
+        # Nobody knows how much is to come in chunks.
+        if not 0 < machine.body_left <= MAX_DISCARD or exchange.waits_for_continue:
             machine.close_after()
 
     def _discard(self, size: int) -> bool:
@@ -402,6 +403,8 @@ class ServerConnection:
         else:
             exchange.respond(ResponseHead(503, [("Date", date_now()), ("Retry-After", "1")]))
             self._runner.cancel()
+            # The client is not to wait for a handler that may not heed it.
+            self._cut(exchange)
 
     def body_overdue(self, exchange: Exchange) -> None:
         """Take note that the content of a request was not there in time: cut the client off."""
@@ -417,8 +420,12 @@ class ServerConnection:
             exchange.status = 400
         self._tell_closed()
         self.machine.switch()
+        self._cut(exchange)
+
+    def _cut(self, exchange: Exchange) -> None:
+        """Close the connection, whatever the handler is at."""
         self.exchange = None
-        exchange.end()
+        exchange.cut()
         self._close()
 
     # -- the end -------------------------------------------------------------------------

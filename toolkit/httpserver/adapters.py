@@ -7,16 +7,20 @@ from toolkit.http1connection import (
     Application,
     Exchange,
     delegate_application,
+    refuse,
     serve_callable,
 )
 from toolkit.httputil import HTTPServerConnectionDelegate
+from toolkit.iostream import StreamClosedError
+from toolkit.wire.errors import RemoteProtocolError
 
 
 def as_application(target: Any, server_connection: object) -> Application:
     """Return what serves exchanges for a target.
 
     Args:
-        target: an object with ``handle_exchange``, such as a `web.Application`; a
+        target: an object with ``handle_exchange``, such as a `web.Application`, which may
+            say by ``answers_errors`` that it sees to what clients do wrong by itself; a
             `httputil.HTTPServerConnectionDelegate`; or a function of the request.
         server_connection: what a delegate is told that requests come by.
     Raises:
@@ -24,7 +28,7 @@ def as_application(target: Any, server_connection: object) -> Application:
     """
     handle: Application | None = getattr(target, "handle_exchange", None)
     if handle is not None:
-        return handle
+        return handle if getattr(target, "answers_errors", False) else _guarded(handle)
     if isinstance(target, HTTPServerConnectionDelegate):
         return delegate_application(target, server_connection)
     if callable(target):
@@ -33,6 +37,21 @@ def as_application(target: Any, server_connection: object) -> Application:
         f"request_callback {target!r}; a web.Application or another object with "
         "handle_exchange, an HTTPServerConnectionDelegate or a function is allowed"
     )
+
+
+def _guarded(handle: Application) -> Application:
+    """Return an application that answers for what the client did wrong."""
+
+    async def guarded(exchange: Exchange) -> None:
+        try:
+            await handle(exchange)
+        except StreamClosedError:
+            if not exchange.closed:
+                raise
+        except RemoteProtocolError as error:
+            refuse(exchange, error)
+
+    return guarded
 
 
 def _callable_application(target: Any) -> Application:

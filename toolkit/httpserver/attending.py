@@ -20,6 +20,9 @@ RETRY_AFTER = 1
 #: The answer to a client that was turned away.
 OVERLOADED = b"The server is overloaded; try again soon.\n"
 
+#: The field that tells of a coding that was there.
+CONSUMED = "x-consumed-content-encoding"
+
 _Policy = Callable[[RequestHead, ConnectionContext], ConnectionContext]
 
 
@@ -93,8 +96,9 @@ class Attendant:
         if coding is None:
             return
         fields = [
-            ("x-consumed-content-encoding" if name == "content-encoding" else name, value)
+            (CONSUMED if name == "content-encoding" else name, value)
             for name, value in head.fields
+            if name != CONSUMED
         ]
         exchange.decode(Decoder(coding, self.max_body, MAX_RATIO), fields)
 

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
+from toolkit import autoreload
 from toolkit.http1connection import Exchange, ExchangeDelegate
 from toolkit.httpserver import HTTPServer
 from toolkit.httputil import (
@@ -13,7 +14,7 @@ from toolkit.httputil import (
     HTTPServerConnectionDelegate,
     HTTPServerRequest,
 )
-from toolkit.ioloop import Watchdog
+from toolkit.ioloop import IOLoop, Watchdog
 from toolkit.log import access_log
 from toolkit.netutil import DEFAULT_BACKLOG
 from toolkit.routing import (
@@ -28,9 +29,19 @@ from toolkit.routing import (
     RuleRouter,
 )
 from toolkit.web.dispatch import blocked_by, is_handler_class, serve
-from toolkit.web.handler import ErrorHandler, RequestHandler
+from toolkit.web.handler import RequestHandler
+from toolkit.web.pages import ErrorHandler
 from toolkit.web.static import StaticFileHandler
 from toolkit.web.transforms import OutputTransform, compressing
+from toolkit.web.uimodules import BUILT_IN, UIModule, find_methods, find_modules
+
+#: What the setting ``debug`` sets, unless they are set.
+_DEBUG = {
+    "autoreload": True,
+    "compiled_template_cache": False,
+    "static_hash_cache": False,
+    "serve_traceback": True,
+}
 
 
 class Application(ReversibleRouter):
@@ -50,17 +61,49 @@ class Application(ReversibleRouter):
     Args:
         handlers: rules, or tuples ``(pattern, handler class[, kwargs[, name]])``, tried in
             order.
-        settings: for handlers. The toolkit itself looks at ``static_path``,
-            ``static_url_prefix``, ``static_handler_class``, ``static_handler_args``,
-            ``default_handler_class``, ``default_handler_args``, ``log_function``,
-            ``serve_traceback`` and ``debug``, which turns the one before it on, and
-            ``compress_response``: True for gzip, or a list of codings in order of preference.
-
         default_host: host whose rules a request gets that names none that is known.
         transforms: classes that change the content of answers on its way.
+        settings: for handlers. Those that the toolkit itself looks at are below.
+
+    ================================ ===========================================================
+    ``debug``                        for development: ``autoreload`` and ``serve_traceback`` are
+                                     true, ``compiled_template_cache`` and ``static_hash_cache``
+                                     false, each unless it is set
+    ``autoreload``                   restart the program when its source changes
+    ``serve_traceback``              tell the client what happened, to ``debug_hosts``
+    ``default_handler_class``,       for requests that no rule matches
+    ``default_handler_args``
+    ``error_handlers``               functions of the handler and the exception, by its class or
+                                     by the status, that answer in place of `write_error`
+    ``log_function``                 takes the handler of each finished request
+    ``compress_response``            True for gzip, or codings in order of preference
+    ``static_path``,                 a directory of files, below ``/static/`` or the prefix;
+    ``static_url_prefix``,           for `RequestHandler.static_url` too
+    ``static_handler_class``,
+    ``static_handler_args``,
+    ``static_hash_cache``
+    ``template_path``,               where templates are, or what loads them: see
+    ``template_loader``,             `RequestHandler.create_template_loader`
+    ``autoescape``,
+    ``template_whitespace``,
+    ``compiled_template_cache``
+    ``ui_modules``, ``ui_methods``   `UIModule` classes and functions of the handler for
+                                     templates: a dict, a Python module, or a list of these
+    ``cookie_secret``,               the key, or keys, of signed cookies
+    ``key_version``
+    ``xsrf_cookies``,                whether POST and the like need a token:
+    ``xsrf_cookie_name``,            `RequestHandler.check_xsrf_cookie`
+    ``xsrf_cookie_version``,
+    ``xsrf_cookie_kwargs``
+    ``cross_origin_protection``,     whether they have to come from pages of ours, or of the
+    ``trusted_origins``              origins named
+    ``login_url``                    where `authenticated` sends those who are not logged in
+    ================================ ===========================================================
 
     Attributes:
         settings: what handlers see as `RequestHandler.settings`.
+        ui_modules, ui_methods: what templates may use, by name.
+        static_handler_class: that serves files.
         nothing: what a request comes to that no rule matches.
     """
 
@@ -82,11 +125,25 @@ class Application(ReversibleRouter):
         if transforms is None and coding:
             self.add_transform(compressing(coding))
         if settings.get("debug"):
-            settings.setdefault("serve_traceback", True)
+            for name, value in _DEBUG.items():
+                settings.setdefault(name, value)
+        self.ui_modules: dict[str, type[UIModule]] = {
+            **BUILT_IN,
+            **find_modules(settings.get("ui_modules", {})),
+        }
+        self.ui_methods: dict[str, Callable[..., Any]] = find_methods(
+            settings.get("ui_methods", {})
+        )
+        self.static_handler_class: type[StaticFileHandler] = settings.get(
+            "static_handler_class", StaticFileHandler
+        )
         rules = [*self._static_rules(), *(handlers or ())]
         self.wildcard_router = _HandlerRouter(self, rules)
         self.default_router = _HandlerRouter(self, [Rule(AnyMatches(), self.wildcard_router)])
         self._by_host = False
+        if IOLoop.current(instance=False) is not None:
+            # Else `listen` does it, when there is a loop to watch in.
+            self._watch_sources()
         self.nothing = Match(
             settings.get("default_handler_class", ErrorHandler),
             settings.get("default_handler_args", {"status_code": 404})
@@ -98,10 +155,12 @@ class Application(ReversibleRouter):
         path = self.settings.get("static_path")
         if not path:
             return []
-        handler = self.settings.get("static_handler_class", StaticFileHandler)
+        handler = self.static_handler_class
         kwargs = {**self.settings.get("static_handler_args", {}), "path": path}
         prefix = self.settings.get("static_url_prefix", "/static/")
-        patterns = (prefix + "(.*)", r"/(favicon\.ico)", r"/(robots\.txt)")
+        patterns = [prefix + "(.*)"]
+        if prefix != "/":
+            patterns += [r"/(favicon\.ico)", r"/(robots\.txt)"]
         return [(pattern, handler, kwargs) for pattern in patterns]
 
     def listen(
@@ -116,9 +175,15 @@ class Application(ReversibleRouter):
         **kwargs: Any,
     ) -> HTTPServer:
         """Serve the application on a port; other arguments are those of `HTTPServer`."""
+        self._watch_sources()
         server = HTTPServer(self, **kwargs)
         server.listen(port, address, family, backlog, flags, reuse_port)
         return server
+
+    def _watch_sources(self) -> None:
+        """Restart the program when its source changes, if the setting ``autoreload`` asks so."""
+        if self.settings.get("autoreload"):
+            autoreload.start()
 
     def add_handlers(self, host_pattern: str, host_handlers: Sequence[RuleLike]) -> None:
         """Add rules for hosts that match a pattern; they are tried before those for any host."""
@@ -140,6 +205,9 @@ class Application(ReversibleRouter):
         """Return the handler class that a request goes to, and its arguments."""
         router = self.default_router if self._by_host else self.wildcard_router
         return router.match(request) or self.nothing
+
+    #: Handlers answer for what clients do wrong; nothing is caught around them.
+    answers_errors = True
 
     def handle_exchange(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
         """Return the coroutine that answers one request; called by the server."""
@@ -165,14 +233,14 @@ class Application(ReversibleRouter):
         """Answer a request whose content was read, as a server does that takes a function."""
         return self.find_handler(request).execute()
 
-    def reverse_url(self, name: str, *args: Any) -> str:
+    def reverse_url(self, name: str, *args: Any, **kwargs: Any) -> str:
         """Return the path of a named route, with `args` for the groups of its pattern.
 
         Raises:
             KeyError: no route has the name.
             ValueError: another number of arguments.
         """
-        path = self.default_router.reverse_url(name, *args)
+        path = self.default_router.reverse_url(name, *args, **kwargs)
         if path is None:
             raise KeyError(f"{name} not found in named urls")
         return path

@@ -7,6 +7,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
 def clean(text: str, strip: bool) -> str:
-    """Replace control characters by spaces, and strip whitespace when `strip` is true."""
-    text = _CONTROL.sub(" ", text)
+    """Replace control characters by spaces, and strip whitespace when `strip` is true.
+
+    Bytes, which a `decode_argument` of an application may leave as they are, keep the former.
+    """
+    if isinstance(text, str):
+        text = _CONTROL.sub(" ", text)
     return text.strip() if strip else text

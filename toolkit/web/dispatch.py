@@ -1,6 +1,7 @@
 """One request's way through its handler."""
 
 import asyncio
+from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
 
 from toolkit.http1connection import Exchange, serve_delegate
@@ -9,6 +10,7 @@ from toolkit.ioloop import Blocking
 from toolkit.routing import Match
 from toolkit.web.errors import HTTPError
 from toolkit.web.handler import RequestHandler
+from toolkit.web.xsrf import SAFE_METHODS
 
 if TYPE_CHECKING:
     from toolkit.web.application import Application
@@ -46,41 +48,60 @@ async def serve(
     try:
         if request.method not in handler.SUPPORTED_METHODS:
             raise HTTPError(405)
+        # Only bytes themselves: what the converter of a route has made stays as it is.
         if path_args:
             handler.path_args = [
-                None if value is None else handler.decode_argument(value) for value in path_args
+                handler.decode_argument(value) if type(value) is bytes else value
+                for value in path_args
             ]
-        elif path_kwargs:
+        if path_kwargs:
             handler.path_kwargs = {
-                name: None if value is None else handler.decode_argument(value, name=name)
+                name: handler.decode_argument(value, name=name) if type(value) is bytes else value
                 for name, value in path_kwargs.items()
             }
+        guarded = request.method not in SAFE_METHODS
+        if guarded and application.settings.get("cross_origin_protection"):
+            handler._check_origin()
         if handler._minds_exchange and not await _mind_exchange(handler, exchange):
             return
-        if head.length and not handler._stream_request_body:
+        streams = head.length and handler._stream_request_body
+        if head.length and not streams:
             # Nobody needs the content of a request that is about to be refused.
             early = head.expect_continue or not handler._prepares
             if early and request.method not in handler.allowed_methods():
                 raise HTTPError(405)
             request.body = await exchange.read()
+        if guarded and application.settings.get("xsrf_cookies"):
+            handler.check_xsrf_cookie()
         result = handler.prepare()
         if result is not None:
             await result
         if handler._finished:
             return
-        if head.length and handler._stream_request_body:
+        if streams:
             await _stream_body(handler, exchange)
         method = getattr(handler, _METHOD_NAMES.get(request.method) or request.method.lower())
         result = method(*handler.path_args, **handler.path_kwargs)
         if result is not None:
-            await result
+            if isinstance(result, AsyncGeneratorType):
+                await handler._send_generated(result)
+            else:
+                await result
         if handler._auto_finish and not handler._finished:
             handler.finish()
-    except Exception as error:
-        handler._handle_request_exception(error)
-    except asyncio.CancelledError:
-        handler._finish_unanswered()
-        raise
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
+            handler._finish_unanswered()
+            raise
+        # A cancellation of what the handler waited for is an error like others.
+        answer = handler._handle_request_exception(error)
+        if answer is not None:
+            await answer
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 async def _mind_exchange(handler: RequestHandler, exchange: Exchange) -> bool:
@@ -126,7 +147,12 @@ def blocked_by(blocking: Blocking) -> str | None:
 
 
 async def _stream_body(handler: RequestHandler, exchange: Exchange) -> None:
+    reads_itself = type(handler).data_received is RequestHandler.data_received
+    if reads_itself and handler.request.method in handler.allowed_methods():
+        return
     async for chunk in exchange:
+        if reads_itself:
+            raise HTTPError(405)
         result = handler.data_received(chunk)
         if result is not None:
             await result

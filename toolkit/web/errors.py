@@ -1,5 +1,6 @@
 """What handlers raise to end a request."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from toolkit.httputil import responses
@@ -52,5 +53,24 @@ class MissingArgumentError(HTTPError):
     """
 
     def __init__(self, arg_name: str) -> None:
-        super().__init__(400, "Missing argument %s", arg_name)
+        super().__init__(400, f"Missing argument {arg_name}")
         self.arg_name = arg_name
+
+
+def find_error_handler(
+    handlers: Mapping[type[BaseException] | int, Callable[..., Any]], error: BaseException
+) -> Callable[..., Any] | None:
+    """Return the function that answers for an error, None without one.
+
+    Args:
+        handlers: the setting ``error_handlers``: functions by class of exceptions or by status.
+
+    The status of an `HTTPError` goes first, then the class closest to the error's own; an
+    error that is no HTTPError has the status 500.
+    """
+    if isinstance(error, HTTPError) and error.status_code in handlers:
+        return handlers[error.status_code]
+    for kind in type(error).__mro__:
+        if kind in handlers:
+            return handlers[kind]
+    return None if isinstance(error, HTTPError) else handlers.get(500)

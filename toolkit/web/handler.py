@@ -1,40 +1,53 @@
 """`RequestHandler`: what a web application subclasses. The class is the index of its rooms."""
 
-import datetime
-import traceback
+import asyncio
+import http.cookies
+import time
 import urllib.parse
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from toolkit._version import __version__
 from toolkit.concurrent import Future
-from toolkit.escape import json_encode, xhtml_escape
+from toolkit.escape import xhtml_escape
 from toolkit.http1connection import Exchange
 from toolkit.httputil import (
     HTTPHeaders,
     HTTPInputError,
+    HTTPOutputError,
     HTTPServerRequest,
     date_now,
-    format_timestamp,
     responses,
 )
 from toolkit.iostream import IOStream, StreamClosedError
+from toolkit.locale import Locale, accepted_languages
+from toolkit.locale import get as get_locale
 from toolkit.log import app_log, gen_log
+from toolkit.template import BaseLoader, Loader, Template
+from toolkit.util import ObjectDict, lazy
+from toolkit.web import rendering, signing, xsrf
 from toolkit.web.arguments import clean
 from toolkit.web.conditional import content_etag, matches_none
-from toolkit.web.errors import Finish, HTTPError, MissingArgumentError
+from toolkit.web.content import HeaderTypes, content_bytes, header_text
+from toolkit.web.cookies import Expires, cookie_field
+from toolkit.web.debug import shown_error
+from toolkit.web.errors import Finish, HTTPError, MissingArgumentError, find_error_handler
 from toolkit.web.transforms import OutputTransform
-from toolkit.wire.errors import RemoteProtocolError
+from toolkit.web.uimodules import UIModules
+from toolkit.web.uploads import UPLOAD_LIMITS, Parts, request_parts
+from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError, TruncatedError
 from toolkit.wire.events import ResponseHead
 from toolkit.wire.grammar import is_field_value
 from toolkit.wire.http1 import FORBIDDEN_TRAILERS
+from toolkit.wire.multipart import FormLimits
 
 if TYPE_CHECKING:
     from toolkit.web.application import Application
 
 _SERVER = f"toolkit/{__version__}"
-_HeaderTypes = str | bytes | int | datetime.datetime
 _REQUIRED: Any = object()  # default of arguments that have to be there
 
 
@@ -83,6 +96,7 @@ class RequestHandler:
     _stream_request_body = False
     _trailers: HTTPHeaders | None = None
     _transforms: Sequence[OutputTransform] = ()
+    _new_cookies: dict[str, str] | None = None  # Set-Cookie fields by name
     #: Bytes of content that requests to the class may have; None for the server's limit.
     max_body_size: int | None = None
     #: Seconds in which an answer has to begin, else 503 is answered and the handler
@@ -92,9 +106,17 @@ class RequestHandler:
     #: out counts as gone.
     cancel_on_close = False
 
+    #: Whether HEAD is answered by `get` where a class has no `head`.
+    automatic_head = True
+    #: Whether OPTIONS is answered with the methods of a class that has no `options`.
+    automatic_options = True
+
+    _template_loaders: ClassVar = rendering.LoaderCache()
+
     # Whether a subclass wants to hear that a client left; only then it is looked for.
     _hears_close = False
     _hears_drain = False
+    _hears_sent = False
     # Whether a subclass uses one of these, or what stands above them.
     _minds_exchange = False
     # Whether a subclass has a `prepare`, which may answer in place of the method.
@@ -105,6 +127,7 @@ class RequestHandler:
         base = RequestHandler
         cls._hears_close = cls.on_connection_close is not base.on_connection_close
         cls._hears_drain = cls.on_drain is not base.on_drain
+        cls._hears_sent = cls.on_sent is not base.on_sent
         cls._minds_exchange = (
             cls._hears_close
             or cls._hears_drain
@@ -156,6 +179,12 @@ class RequestHandler:
     def on_finish(self) -> None:
         """Run after the answer was handed to the stream; for subclasses to override."""
 
+    def on_sent(self) -> None:
+        """Run when the last byte of the answer has left; for subclasses to override.
+
+        It comes after `on_finish`, and not at all when the client has left before.
+        """
+
     def on_connection_close(self) -> None:
         """Hear that the client has left before its answer; for subclasses to override."""
 
@@ -167,29 +196,67 @@ class RequestHandler:
         """
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        """Take a piece of the content, in a class with `stream_request_body`."""
+        """Take a piece of the content, in a class with `stream_request_body`.
+
+        One without it reads the content itself, as by `parts`.
+        """
         raise NotImplementedError
+
+    def parts(self, limits: FormLimits = UPLOAD_LIMITS) -> Parts:
+        """Return what ``async for`` takes the parts of a multipart form from, as they come.
+
+        For a class with `stream_request_body` that has no `data_received`; in others the
+        content is in memory before.
+
+        Raises:
+            HTTPError: 415, the content is no multipart form, or is coded.
+        """
+        return request_parts(self.request, limits)
 
     def _unimplemented_method(self, *args: Any, **kwargs: Any) -> Awaitable[None] | None:
         raise HTTPError(405)
 
-    head: Callable[..., Awaitable[None] | None] = _unimplemented_method
+    def _automatic_head(self, *args: Any, **kwargs: Any) -> Awaitable[None] | None:
+        """Answer as `get` does; the connection leaves the content out."""
+        if "HEAD" not in self.allowed_methods():
+            raise HTTPError(405)
+        return self.get(*args, **kwargs)
+
+    def _automatic_options(self, *args: Any, **kwargs: Any) -> Awaitable[None] | None:
+        """Answer with the methods that the class takes (RFC 9110 §9.3.7)."""
+        methods = self.allowed_methods()
+        if "OPTIONS" not in methods:
+            raise HTTPError(405)
+        self.set_header("Allow", ", ".join(methods))
+        self.set_status(204)
+        return None
+
+    head: Callable[..., Awaitable[None] | None] = _automatic_head
     get: Callable[..., Awaitable[None] | None] = _unimplemented_method
     post: Callable[..., Awaitable[None] | None] = _unimplemented_method
     delete: Callable[..., Awaitable[None] | None] = _unimplemented_method
     patch: Callable[..., Awaitable[None] | None] = _unimplemented_method
     put: Callable[..., Awaitable[None] | None] = _unimplemented_method
-    options: Callable[..., Awaitable[None] | None] = _unimplemented_method
+    options: Callable[..., Awaitable[None] | None] = _automatic_options
+    #: Only for classes that have ``"QUERY"`` among their `SUPPORTED_METHODS`: too many have a
+    #: function of that name which is not for clients.
+    query: Callable[..., Awaitable[None] | None] = _unimplemented_method
 
     @classmethod
     def allowed_methods(cls) -> list[str]:
         """Return the HTTP methods that the class takes."""
-        missing = RequestHandler._unimplemented_method
-        return [
+        base = RequestHandler
+        missing = (base._unimplemented_method, base._automatic_head, base._automatic_options)
+        own = {
             name
             for name in cls.SUPPORTED_METHODS
-            if getattr(cls, name.lower(), missing) is not missing
-        ]
+            if getattr(cls, name.lower(), missing[0]) not in missing
+        }
+        if cls.automatic_head and "GET" in own:
+            own.add("HEAD")
+        if cls.automatic_options and own:
+            own.add("OPTIONS")
+        return [name for name in cls.SUPPORTED_METHODS if name in own]
 
     # -- status and headers --------------------------------------------------------------
 
@@ -227,7 +294,7 @@ class RequestHandler:
         """Return the status set so far."""
         return self._status_code
 
-    def set_header(self, name: str, value: _HeaderTypes) -> None:
+    def set_header(self, name: str, value: HeaderTypes) -> None:
         """Set a header to one value.
 
         Raises:
@@ -235,16 +302,16 @@ class RequestHandler:
             TypeError: not text, bytes, an integer or a datetime.
         """
         try:
-            self._headers[name] = value if type(value) is str else _header_text(value)
+            self._headers[name] = value if type(value) is str else header_text(value)
         except HTTPInputError as error:
-            raise ValueError(f"Unsafe header: {error}") from None
+            raise ValueError(f"Unsafe {error}") from None
 
-    def add_header(self, name: str, value: _HeaderTypes) -> None:
+    def add_header(self, name: str, value: HeaderTypes) -> None:
         """Add a value to a header; errors as `set_header`."""
         try:
-            self._headers.add(name, _header_text(value))
+            self._headers.add(name, header_text(value))
         except HTTPInputError as error:
-            raise ValueError(f"Unsafe header: {error}") from None
+            raise ValueError(f"Unsafe {error}") from None
 
     def clear_header(self, name: str) -> None:
         """Forget a header."""
@@ -278,8 +345,277 @@ class RequestHandler:
         """
         if self.request.version == "HTTP/1.0" or self._exchange.closed:
             return
-        fields = [("Link", _header_text(link)) for link in links]
+        fields = [("Link", header_text(link)) for link in links]
         self._exchange.interim(ResponseHead(103, fields))
+
+    # -- cookies -------------------------------------------------------------------------
+
+    @property
+    def cookies(self) -> dict[str, http.cookies.Morsel[str]]:
+        """The cookies of the request, by name."""
+        return self.request.cookies
+
+    def get_cookie(self, name: str, default: str | None = None) -> str | None:
+        """Return the value of a cookie of the request, `default` without one."""
+        morsel = self.request.cookies.get(name)
+        return default if morsel is None else morsel.value
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str | bytes,
+        domain: str | None = None,
+        expires: Expires | None = None,
+        path: str = "/",
+        expires_days: float | None = None,
+        *,
+        max_age: int | None = None,
+        httponly: bool = False,
+        secure: bool = False,
+        samesite: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Have the answer set a cookie, in place of one that was set by this name before.
+
+        Args:
+            value: characters up to U+00FF; a browser sends it back as it is.
+            expires: seconds since the epoch, a time tuple in UTC, or a datetime.
+            expires_days: days from now; without it and `expires` the cookie goes when the
+                browser is closed.
+            max_age: seconds, which go before `expires`.
+            samesite: ``"strict"``, ``"lax"`` or ``"none"``.
+            kwargs: ``partitioned``; deprecated are the others in another case.
+        Raises:
+            http.cookies.CookieError, which is a ValueError here: a name or an attribute that
+                would be read as something else.
+
+        Names that begin with ``__Host-`` or ``__Secure-`` make the cookie a secure one.
+        """
+        if self._new_cookies is None:
+            self._new_cookies = {}
+        self._new_cookies[name] = cookie_field(
+            name,
+            value,
+            time.time(),
+            domain=domain,
+            expires=expires,
+            path=path,
+            expires_days=expires_days,
+            max_age=max_age,
+            httponly=httponly,
+            secure=secure,
+            samesite=samesite,
+            **kwargs,
+        )
+
+    def clear_cookie(self, name: str, **kwargs: Any) -> None:
+        """Have the browser forget a cookie.
+
+        Args:
+            kwargs: as of `set_cookie`; domain and path have to be those it was set with.
+        """
+        for attribute in ("expires", "expires_days", "max_age"):
+            if attribute in kwargs:
+                raise TypeError(f"clear_cookie() got an unexpected keyword argument {attribute!r}")
+        self.set_cookie(name, "", expires=time.time() - 365 * 86400, **kwargs)
+
+    def clear_all_cookies(self, **kwargs: Any) -> None:
+        """Have the browser forget each cookie that it sent; deprecated.
+
+        It forgets only those whose path and domain are given in `kwargs`, since it does not
+        tell what they were set with.
+        """
+        for name in self.request.cookies:
+            self.clear_cookie(name, **kwargs)
+
+    def _add_cookies(self) -> None:
+        for field in (self._new_cookies or {}).values():
+            self._headers.add("Set-Cookie", field)
+
+    def set_signed_cookie(
+        self,
+        name: str,
+        value: str | bytes,
+        expires_days: float | None = 30,
+        version: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Have the answer set a cookie that nobody else can make; everybody can read it.
+
+        The setting ``cookie_secret`` is the key, a long random text; or a dict of keys by
+        their version, of which the setting ``key_version`` chooses one.
+        """
+        signed = self.create_signed_value(name, value, version=version)
+        self.set_cookie(name, signed, expires_days=expires_days, **kwargs)
+
+    def create_signed_value(
+        self, name: str, value: str | bytes, version: int | None = None
+    ) -> bytes:
+        """Return a value signed for a name, as `set_signed_cookie` puts it into a cookie."""
+        self.require_setting("cookie_secret", "signed cookies")
+        secret = self.settings["cookie_secret"]
+        key_version = self.settings.get("key_version")
+        if isinstance(secret, dict) and key_version is None:
+            raise ValueError("the setting key_version has to choose one key of cookie_secret")
+        return signing.create_signed_value(
+            secret,
+            name,
+            value,
+            version=version,
+            key_version=key_version if isinstance(secret, dict) else None,
+        )
+
+    def get_signed_cookie(
+        self,
+        name: str,
+        value: str | None = None,
+        max_age_days: float = 31,
+        min_version: int | None = None,
+    ) -> bytes | None:
+        """Return the value of a signed cookie; None unless it is ours, and not too old.
+
+        Args:
+            value: looked at in place of the cookie's.
+        """
+        self.require_setting("cookie_secret", "signed cookies")
+        if value is None:
+            value = self.get_cookie(name)
+        return signing.decode_signed_value(
+            self.settings["cookie_secret"],
+            name,
+            value,
+            max_age_days=max_age_days,
+            min_version=min_version,
+        )
+
+    def get_signed_cookie_key_version(self, name: str, value: str | None = None) -> int | None:
+        """Return the version of the key that a cookie says it is signed by; None without one."""
+        self.require_setting("cookie_secret", "signed cookies")
+        if value is None:
+            value = self.get_cookie(name)
+        return None if value is None else signing.get_signature_key_version(value)
+
+    set_secure_cookie = set_signed_cookie
+    get_secure_cookie = get_signed_cookie
+    get_secure_cookie_key_version = get_signed_cookie_key_version
+
+    # -- requests of other sites ---------------------------------------------------------
+
+    @lazy
+    def _xsrf(self) -> xsrf.Token:
+        """The token of the browser, or a new one."""
+        cookie = self.get_cookie(self._xsrf_cookie_name)
+        return (xsrf.read_token(cookie) if cookie else None) or xsrf.new_token()
+
+    @property
+    def _xsrf_cookie_name(self) -> str:
+        return str(self.settings.get("xsrf_cookie_name", "_xsrf"))
+
+    @lazy
+    def xsrf_token(self) -> bytes:
+        """What a form has to carry, so that we know it for ours: see `xsrf_form_html`.
+
+        Its first use sets the cookie that it is compared with, unless the browser has it. The
+        settings ``xsrf_cookie_name``, ``xsrf_cookie_version`` and ``xsrf_cookie_kwargs`` say
+        how; a user who is logged in keeps it for 30 days.
+        """
+        token = xsrf.write_token(self._xsrf, self.settings.get("xsrf_cookie_version", 2))
+        if self._xsrf.version is None:
+            kwargs = dict(self.settings.get("xsrf_cookie_kwargs", {}))
+            if self.current_user:
+                kwargs.setdefault("expires_days", 30)
+            self.set_cookie(self._xsrf_cookie_name, token, **kwargs)
+        return token
+
+    def xsrf_form_html(self) -> str:
+        """Return the hidden field for forms that POST."""
+        token = xhtml_escape(self.xsrf_token)
+        return f'<input type="hidden" name="_xsrf" value="{token}"/>'
+
+    def check_xsrf_cookie(self) -> None:
+        """Look whether the request has the token that the browser has in its cookie.
+
+        It comes as the argument ``_xsrf``, or in the header X-XSRFToken or X-CSRFToken. With
+        the setting ``xsrf_cookies`` this runs before `prepare`, for all methods but GET, HEAD,
+        OPTIONS and QUERY.
+
+        Raises:
+            HTTPError: 403, unless it is the same.
+        """
+        headers = self.request.headers
+        given = (
+            self.get_argument("_xsrf", None)
+            or headers.get("X-Xsrftoken")
+            or headers.get("X-Csrftoken")
+        )
+        if not given:
+            raise HTTPError(403, "'_xsrf' argument missing from %s", self.request.method)
+        token = xsrf.read_token(given)
+        if token is None:
+            raise HTTPError(403, "'_xsrf' argument has invalid format")
+        if not xsrf.is_same(token, self._xsrf):
+            raise HTTPError(403, "XSRF cookie does not match %s argument", self.request.method)
+
+    def check_trusted_origin(self, origin: str) -> bool:
+        """Say whether pages of another origin may do what ours may; may be overridden.
+
+        Args:
+            origin: as in ``"https://example.com"``.
+
+        By default those may that the setting ``trusted_origins`` names.
+        """
+        return origin in self.settings.get("trusted_origins", ())
+
+    def _check_origin(self) -> None:
+        """Refuse a request that a page of another origin made a browser send.
+
+        With the setting ``cross_origin_protection`` it runs before all else, for the methods
+        of `check_xsrf_cookie`.
+        """
+        request = self.request
+        headers = request.headers
+        fault = xsrf.origin_fault(
+            headers.get("Sec-Fetch-Site"),
+            headers.get("Origin"),
+            request.host,
+            request.protocol,
+            self.check_trusted_origin,
+        )
+        if fault is not None:
+            raise HTTPError(403, "%s", fault)
+
+    # -- users ---------------------------------------------------------------------------
+
+    @lazy
+    def current_user(self) -> Any:
+        """The user, as `get_current_user` says or as it was set; None for nobody."""
+        return self.get_current_user()
+
+    def get_current_user(self) -> Any:
+        """Return the user of the request, such as by a cookie; for subclasses to override."""
+        return None
+
+    def get_login_url(self) -> str:
+        """Return where users log in, by default the setting ``login_url``."""
+        self.require_setting("login_url", "@authenticated")
+        return str(self.settings["login_url"])
+
+    @lazy
+    def locale(self) -> Locale:
+        """The language to answer in: of the user, or else of the browser; or as it was set."""
+        return self.get_user_locale() or self.get_browser_locale()
+
+    def get_user_locale(self) -> Locale | None:
+        """Return the language that the user has chosen; for subclasses to override."""
+        return None
+
+    def get_browser_locale(self, default: str = "en_US") -> Locale:
+        """Return the language that the browser likes best of those that there are."""
+        if self.request.has_header("accept-language"):
+            codes = accepted_languages(self.request.headers["Accept-Language"])
+            if codes:
+                return get_locale(*codes)
+        return get_locale(default)
 
     # -- arguments -----------------------------------------------------------------------
 
@@ -359,7 +695,7 @@ class RequestHandler:
             raise RuntimeError("Cannot write() after finish()")
         if isinstance(chunk, dict):
             self.set_header("Content-Type", "application/json; charset=UTF-8")
-        self._write_buffer.append(_content(chunk))
+        self._write_buffer.append(content_bytes(chunk))
 
     def flush(self, include_footers: bool = False) -> "Future[None]":
         """Send what was written; await the result to let the client keep up.
@@ -375,6 +711,8 @@ class RequestHandler:
         if not exchange.closed:
             if not self._headers_written:
                 data = self._transform_first(data, include_footers)
+                if self._new_cookies:
+                    self._add_cookies()
                 head = ResponseHead(self._status_code, self._headers.fields(), self._reason)
                 exchange.start(head, data)
             else:
@@ -407,8 +745,25 @@ class RequestHandler:
             future = self._respond()
         self._finished = True
         self.application.log_request(self)
+        if "ui" in self.__dict__:
+            self._release_modules()
+        if self._hears_sent:
+            self._tell_when_sent()
         self.on_finish()
         return future
+
+    def _tell_when_sent(self) -> None:
+        exchange = self._exchange
+        if not exchange.closed:
+            exchange.stream.flushed().add_done_callback(self._all_sent)
+
+    def _all_sent(self, future: "Future[None]") -> None:
+        if future.cancelled() or future.exception() is not None:
+            return
+        try:
+            self.on_sent()
+        except Exception:
+            app_log.error("Uncaught exception in on_sent", exc_info=True)
 
     def _respond(self) -> "Future[None]":
         """Send the whole answer at once."""
@@ -425,11 +780,25 @@ class RequestHandler:
             self._clear_representation_headers()
         if self._transforms:
             body = self._transform_first(body, True)
+        if self._new_cookies:
+            self._add_cookies()
         fields = self._headers.fields()
         head = ResponseHead(self._status_code, fields, self._reason, checked=True)
-        future: Future[None] = self.request.connection.respond(head, body)
+        try:
+            future: Future[None] = self.request.connection.respond(head, body)
+        except LocalProtocolError as error:
+            raise self._output_error(len(body), error) from error
         self._headers_written = True
         return future
+
+    def _output_error(self, size: int, error: LocalProtocolError) -> HTTPOutputError:
+        """Say what is wrong with an answer that was not sent, in Tornado's words if it has any."""
+        told = self._headers.get("Content-Length", "")
+        if not told.isdecimal() or int(told) == size:
+            return HTTPOutputError(str(error))
+        if int(told) < size:
+            return HTTPOutputError("Tried to write more data than Content-Length")
+        return HTTPOutputError(f"Tried to write {int(told) - size} bytes less than Content-Length")
 
     def _clear_representation_headers(self) -> None:
         """Forget the headers of content, before an answer that has none."""
@@ -468,7 +837,9 @@ class RequestHandler:
             status = 301 if permanent else 302
         elif not 300 <= status <= 399:
             raise ValueError(f"redirect status {status}; 300 to 399 are allowed")
-        location = url if url.isascii() else urllib.parse.quote(url, safe=_URL_SAFE)
+        self._redirect_to(url if url.isascii() else urllib.parse.quote(url, safe=_URL_SAFE), status)
+
+    def _redirect_to(self, location: str, status: int) -> None:
         self.set_header("Location", location)
         self.set_status(status)
         self.finish()
@@ -477,6 +848,199 @@ class RequestHandler:
         """Take the stream over; the handler sends nothing more by itself."""
         self._finished = True
         return self._exchange.detach()
+
+    # -- pages ---------------------------------------------------------------------------
+
+    def render(self, template_name: str, **kwargs: Any) -> "Future[None]":
+        """End the request with a template filled in.
+
+        Args:
+            kwargs: values for the template, besides those of `get_template_namespace`.
+        """
+        self._check_unfinished()
+        return self.finish(self._with_resources(self.render_string(template_name, **kwargs)))
+
+    async def render_async(self, template_name: str, **kwargs: Any) -> None:
+        """End the request with a template that has ``await`` in it, filled in."""
+        self._check_unfinished()
+        page = await self.render_string_async(template_name, **kwargs)
+        await self.finish(self._with_resources(page))
+
+    async def render_stream(self, template_name: str, **kwargs: Any) -> None:
+        """End the request with a template that is sent while it is filled in.
+
+        The browser gets each part at ``{% flush %}`` in the template, or once there is enough
+        of it; no faster than it takes them. What UI modules need goes into the head as far as
+        it is known by then, else to the end of the body.
+        """
+        self._check_unfinished()
+        template = self._template(template_name)
+        sent: set[bytes] = set()
+        body_ended = False
+        stream = template.stream(**self._namespace(kwargs))
+        async with aclosing(stream):
+            async for chunk in stream:
+                head_ends, body_ends = b"</head>" in chunk, b"</body>" in chunk
+                body_ended |= body_ends
+                if head_ends or body_ends:
+                    chunk = self._with_new_resources(chunk, sent, head_ends, body_ends)
+                self.write(chunk)
+                await self.flush()
+        if not body_ended:
+            self.write(self._with_new_resources(b"", sent, False, True))
+        await self.finish()
+
+    def _check_unfinished(self) -> None:
+        if self._finished:
+            raise RuntimeError("Cannot render() after finish()")
+
+    def render_string(self, template_name: str, **kwargs: Any) -> bytes:
+        """Return a template filled in."""
+        return self._template(template_name).generate(**self._namespace(kwargs))
+
+    async def render_string_async(self, template_name: str, **kwargs: Any) -> bytes:
+        """Return a template that has ``await`` in it, filled in."""
+        return await self._template(template_name).generate_async(**self._namespace(kwargs))
+
+    def _namespace(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {**self.get_template_namespace(), **values}
+
+    def get_template_namespace(self) -> dict[str, Any]:
+        """Return what all templates see; a subclass may add to it."""
+        namespace = {
+            "handler": self,
+            "request": self.request,
+            "current_user": self.current_user,
+            "locale": self.locale,
+            "_": self.locale.translate,
+            "pgettext": self.locale.pgettext,
+            "static_url": self.static_url,
+            "xsrf_form_html": self.xsrf_form_html,
+            "reverse_url": self.reverse_url,
+        }
+        return {**namespace, **self.ui}
+
+    @lazy
+    def ui(self) -> ObjectDict:
+        """The UI methods of the application by name, and its modules under ``modules``."""
+        modules = UIModules(self, self.application.ui_modules)
+        found = ObjectDict(_tt_modules=modules, modules=modules)
+        for name, method in self.application.ui_methods.items():
+            found[name] = (
+                method.__get__(self) if hasattr(method, "__get__") else partial(method, self)
+            )
+        return found
+
+    def _release_modules(self) -> None:
+        """Let go of what refers to the handler and is referred to by it."""
+        self.__dict__.pop("ui")["modules"].active.clear()
+
+    def get_template_path(self) -> str | None:
+        """Return the directory of templates, by default the setting ``template_path``.
+
+        None is the directory of the file whose code asks for a template.
+        """
+        return self.settings.get("template_path")
+
+    def create_template_loader(self, template_path: str) -> BaseLoader:
+        """Return what loads templates; made once for an application and a path.
+
+        By default it is the setting ``template_loader``, or else reads files, as the settings
+        ``autoescape``, ``template_whitespace`` and ``compiled_template_cache`` say.
+        """
+        settings = self.settings
+        if "template_loader" in settings:
+            loader: BaseLoader = settings["template_loader"]
+            return loader
+        kwargs = {}
+        if "autoescape" in settings:
+            # None turns escaping off, so that it is not the same as no setting.
+            kwargs["autoescape"] = settings["autoescape"]
+        if "template_whitespace" in settings:
+            kwargs["whitespace"] = settings["template_whitespace"]
+        reload = not settings.get("compiled_template_cache", True)
+        return Loader(template_path, auto_reload=reload, **kwargs)
+
+    def _template(self, name: str) -> Template:
+        path = self.get_template_path() or rendering.calling_directory()
+        make = type(self).create_template_loader
+        loader = self._template_loaders.find(self.application, make, self, path)
+        compiled_anew = not self.settings.get("compiled_template_cache", True)
+        if compiled_anew and not getattr(loader, "auto_reload", False):
+            loader.reset()
+        return loader.load(name)
+
+    def _with_resources(self, page: bytes) -> bytes:
+        """Return a page with what its UI modules need."""
+        if "ui" not in self.__dict__:
+            return page
+        heads, feet = self._resource_pieces()
+        return rendering.insert(page, _lines(heads), _lines(feet))
+
+    def _with_new_resources(
+        self, chunk: bytes, sent: set[bytes], head_ends: bool, body_ends: bool
+    ) -> bytes:
+        """Return a piece of a page with what UI modules need and is not `sent` yet."""
+        if "ui" not in self.__dict__:
+            return chunk
+        heads, feet = ([p for p in part if p not in sent] for part in self._resource_pieces())
+        if not body_ends:
+            feet = []
+        sent.update(heads, feet)
+        if head_ends:
+            return rendering.insert(chunk, _lines(heads), _lines(feet))
+        return rendering.insert(chunk, b"", _lines(heads + feet))
+
+    def _resource_pieces(self) -> tuple[list[bytes], list[bytes]]:
+        """Return what UI modules need in the head of the page, and at the end of its body."""
+        found = rendering.gather(self.ui["modules"].active.values())
+        heads = list(found.heads)
+        if found.styles:
+            heads.insert(0, self.render_embed_css(found.styles))
+        if found.css_files:
+            heads.insert(0, self.render_linked_css(found.css_files).encode())
+        feet = list(found.bodies)
+        if found.scripts:
+            feet.insert(0, self.render_embed_js(found.scripts))
+        if found.js_files:
+            feet.insert(0, self.render_linked_js(found.js_files).encode())
+        return heads, feet
+
+    def render_linked_js(self, js_files: Iterable[str]) -> str:
+        """Return what loads the scripts of UI modules; may be overridden."""
+        return rendering.linked_js(map(self._resource_url, js_files))
+
+    def render_embed_js(self, js_embed: Iterable[bytes]) -> bytes:
+        """Return the element of the scripts within UI modules; may be overridden."""
+        return rendering.embedded_js(js_embed)
+
+    def render_linked_css(self, css_files: Iterable[str]) -> str:
+        """Return what loads the style sheets of UI modules; may be overridden."""
+        return rendering.linked_css(map(self._resource_url, css_files))
+
+    def render_embed_css(self, css_embed: Iterable[bytes]) -> bytes:
+        """Return the element of the styles within UI modules; may be overridden."""
+        return rendering.embedded_css(css_embed)
+
+    def _resource_url(self, path: str) -> str:
+        return path if rendering.is_absolute(path) else self.static_url(path)
+
+    def static_url(self, path: str, include_host: bool | None = None, **kwargs: Any) -> str:
+        """Return the URL of a file below the setting ``static_path``, with its version.
+
+        Args:
+            include_host: whether it names the host too; by default the attribute
+                ``include_host`` of the handler decides.
+            kwargs: ``include_version=False`` leaves the version out.
+        """
+        self.require_setting("static_path", "static_url")
+        handler_class = self.application.static_handler_class
+        if not self.settings.get("static_hash_cache", True):
+            handler_class.reset()
+        if include_host is None:
+            include_host = getattr(self, "include_host", False)
+        base = f"{self.request.protocol}://{self.request.host}" if include_host else ""
+        return base + str(handler_class.make_static_url(self.settings, path, **kwargs))
 
     # -- errors --------------------------------------------------------------------------
 
@@ -497,7 +1061,7 @@ class RequestHandler:
         reason = kwargs.get("reason")
         if "exc_info" in kwargs and isinstance(kwargs["exc_info"][1], HTTPError):
             reason = kwargs["exc_info"][1].reason or reason
-        if reason is not None and not is_field_value(reason):
+        if reason is not None and not _is_reason(reason):
             # Whatever it was made of, the error is not to become another one.
             reason = "Unknown"
         self.set_status(status_code, reason=reason)
@@ -517,9 +1081,15 @@ class RequestHandler:
         Args:
             kwargs: ``exc_info`` when an exception is the cause.
         """
-        if self.settings.get("serve_traceback") and "exc_info" in kwargs:
-            self.set_header("Content-Type", "text/plain")
-            self.finish("".join(traceback.format_exception(*kwargs["exc_info"])))
+        if status_code in (204, 304):
+            self.finish()
+            return
+        shown = shown_error(self, status_code, kwargs.get("exc_info"))
+        if shown is not None:
+            fields, content = shown
+            for name, value in fields:
+                self.set_header(name, value)
+            self.finish(content)
             return
         message = xhtml_escape(self._reason or responses.get(status_code, "Unknown"))
         self.finish(
@@ -552,32 +1122,74 @@ class RequestHandler:
         uri = request.uri if request.uri.isprintable() else ascii(request.uri)[1:-1]
         return f"{request.method} {uri} ({request.remote_ip})"
 
-    def _handle_request_exception(self, error: Exception) -> None:
-        """Answer for an exception that the handler let out."""
+    def _handle_request_exception(self, error: BaseException) -> Awaitable[None] | None:
+        """Answer for an exception that the handler let out; what it returns has to be awaited."""
         if isinstance(error, Finish):
             if not self._finished:
                 self.finish(*error.args)
-            return
+            return None
         if isinstance(error, StreamClosedError) and self._exchange.closed:
             # The client left; there is nobody to answer and nothing to mend.
             self._finish_unanswered()
-            return
+            return None
         if isinstance(error, RemoteProtocolError):
-            # As of any other message that the connection cannot read.
-            gen_log.info("Malformed HTTP message from %s: %s", self.request.remote_ip, error)
+            # As of any other message that the connection cannot read, unless the client left.
+            if not isinstance(error, TruncatedError):
+                gen_log.info("Malformed HTTP message from %s: %s", self.request.remote_ip, error)
             if not self._finished:
                 self.send_error(error.status)
-            return
+            return None
         if isinstance(error, HTTPInputError):
             error = HTTPError(400, "%s", error)
-        exc_info = (type(error), error, error.__traceback__)
+        handlers = self.settings.get("error_handlers")
+        if handlers and not self._headers_written:
+            handle = find_error_handler(handlers, error)
+            if handle is not None:
+                return self._handle_error(handle, error)
+        self._fail(error)
+        return None
+
+    async def _handle_error(self, handle: Callable[..., Any], error: BaseException) -> None:
+        """Answer by a function of the setting ``error_handlers``.
+
+        What it makes of a fault of the program is logged unless the answer tells of another one.
+        """
+        self.clear()
+        self.set_status(error.status_code if isinstance(error, HTTPError) else 500)
         try:
-            self.log_exception(*exc_info)
-        except Exception:
-            app_log.error("Error in exception logger", exc_info=True)
+            result = handle(self, error)
+            if result is not None:
+                await result
+        except Finish as end:
+            if not self._finished:
+                self.finish(*end.args)
+        except asyncio.CancelledError:
+            self._finish_unanswered()
+            raise
+        except Exception as failure:
+            self._log_error(error)
+            self._fail(failure)
+            return
+        if isinstance(error, HTTPError) or self._status_code >= 500:
+            self._log_error(error)
+        if not self._finished:
+            self.finish()
+
+    def _fail(self, error: BaseException) -> None:
+        """Log an error and answer with its page."""
+        self._log_error(error)
+        if isinstance(error, (HTTPOutputError, LocalProtocolError)):
+            # Nothing was sent of an answer that contradicts its own head.
+            gen_log.error("Failed to flush partial response: %s", error)
         if not self._finished:
             status = error.status_code if isinstance(error, HTTPError) else 500
-            self.send_error(status, exc_info=exc_info)
+            self.send_error(status, exc_info=(type(error), error, error.__traceback__))
+
+    def _log_error(self, error: BaseException) -> None:
+        try:
+            self.log_exception(type(error), error, error.__traceback__)
+        except Exception:
+            app_log.error("Error in exception logger", exc_info=True)
 
     def _left(self) -> None:
         """Take note that the client is gone."""
@@ -587,7 +1199,23 @@ class RequestHandler:
     def _finish_unanswered(self) -> None:
         if not self._finished:
             self._finished = True
+            if "ui" in self.__dict__:
+                self._release_modules()
             self.on_finish()
+
+    async def _send_generated(self, pieces: AsyncGenerator[Any, None]) -> None:
+        """Send what an asynchronous generator yields, each piece as it comes.
+
+        The handler is cancelled when the client leaves, so that the generator ends then too.
+        """
+        async with aclosing(pieces):
+            if self.request.method == "HEAD":
+                await self.flush()
+                return
+            self._exchange.cancel_on_close = True
+            async for piece in pieces:
+                self.write(piece)
+                await self.flush()
 
     # -- conditional requests ------------------------------------------------------------
 
@@ -600,7 +1228,7 @@ class RequestHandler:
         etag = self.compute_etag()
         if etag is not None:
             # Nearly every answer of 200 comes here, with a tag of plain text.
-            if etag.isascii() and etag.isprintable():
+            if type(etag) is str and etag.isascii() and etag.isprintable():
                 self._headers.put("Etag", etag)
             else:
                 self.set_header("Etag", etag)
@@ -622,53 +1250,9 @@ class RequestHandler:
                 f"You must define the '{name}' setting in your application to use {feature}"
             )
 
-    def reverse_url(self, name: str, *args: Any) -> str:
-        """Return the path of a named route."""
-        return self.application.reverse_url(name, *args)
-
-
-class ErrorHandler(RequestHandler):
-    """Answers every request with one status, without a look at its content."""
-
-    _stream_request_body = True
-
-    def initialize(self, status_code: int) -> None:
-        self.set_status(status_code)
-
-    def prepare(self) -> None:
-        raise HTTPError(self._status_code)
-
-
-class RedirectHandler(RequestHandler):
-    """Sends every GET to another URL, into which groups of the path are filled.
-
-    Args:
-        url: with ``{0}`` or ``{name}`` for groups.
-        permanent: 301 instead of 302.
-    """
-
-    def initialize(self, url: str, permanent: bool = True) -> None:
-        self._url = url
-        self._permanent = permanent
-
-    def get(self, *args: Any, **kwargs: Any) -> None:
-        def quoted(value: str | None) -> str:
-            # A group must not bring a host: "//evil" would be one at the start.
-            return "" if value is None else urllib.parse.quote(value, safe=_URL_SAFE)
-
-        location = self._url.format(
-            *map(quoted, args), **{name: quoted(value) for name, value in kwargs.items()}
-        )
-        if _leaves_site(location) and not _leaves_site(self._url):
-            raise HTTPError(404, "redirect to another host by the path")
-        if self.request.query_arguments:
-            location += ("&" if "?" in location else "?") + self.request.query
-        self.redirect(location, permanent=self._permanent)
-
-
-def _leaves_site(url: str) -> bool:
-    """Say whether a browser would read a URL that has no scheme as one of another host."""
-    return len(url) > 1 and url[0] in "/\\" and url[1] in "/\\"
+    def reverse_url(self, name: str, *args: Any, **kwargs: Any) -> str:
+        """Return the path of a named route: see `Application.reverse_url`."""
+        return self.application.reverse_url(name, *args, **kwargs)
 
 
 #: Characters of a URL that stay as they are when the rest is percent-encoded.
@@ -677,39 +1261,10 @@ _URL_SAFE = "!#$%&'()*+,/:;=?@[]~"
 _REPRESENTATION_HEADERS = ("Content-Encoding", "Content-Language", "Content-Type", "Content-Length")
 
 
-def _header_text(value: _HeaderTypes) -> str:
-    """Turn a header's value into text.
-
-    Raises:
-        ValueError, TypeError: as `RequestHandler.set_header`.
-    """
-    if isinstance(value, str):
-        text = value
-    elif isinstance(value, bytes):
-        text = value.decode("latin-1")
-    elif isinstance(value, int):
-        return str(value)
-    elif isinstance(value, datetime.datetime):
-        return format_timestamp(value)
-    else:
-        raise TypeError(f"Unsupported header value {value!r}")
-    if not is_field_value(text):
-        raise ValueError(f"Unsafe header value {text!r}")
-    return text
+def _is_reason(text: str) -> bool:
+    """Say whether a reason can be shown to all: in a status line, and in a page."""
+    return is_field_value(text) and "<" not in text and ">" not in text
 
 
-def _content(chunk: Any) -> bytes:
-    """Return what a handler writes as bytes; a dict as JSON.
-
-    Raises:
-        TypeError: another type.
-    """
-    if isinstance(chunk, str):
-        return chunk.encode("utf-8")
-    if isinstance(chunk, bytes):
-        return chunk
-    if isinstance(chunk, dict):
-        return json_encode(chunk).encode("utf-8")
-    # A list as a whole JSON answer could once be read across sites by a script element.
-    hint = "; lists are not accepted for security reasons" if isinstance(chunk, list) else ""
-    raise TypeError(f"write() takes bytes, str and dict, not {type(chunk).__name__}{hint}")
+def _lines(pieces: Iterable[bytes]) -> bytes:
+    return b"".join([piece + b"\n" for piece in pieces])

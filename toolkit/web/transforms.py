@@ -287,6 +287,9 @@ def _known(coding: str) -> str:
 
 def add_vary(headers: HTTPHeaders, name: str = "Accept-Encoding") -> None:
     """Have Vary name a field of the request, besides what it names already."""
-    known = list_items(headers.get("Vary", ""))
-    if "*" not in known and name.lower() not in known:
-        headers.add("Vary", name)
+    known = headers.get("Vary", "")
+    names = list_items(known)
+    if not names:
+        headers["Vary"] = name
+    elif "*" not in names and name.lower() not in names:
+        headers["Vary"] = f"{known}, {name}"

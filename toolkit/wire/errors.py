@@ -21,6 +21,10 @@ class RemoteProtocolError(ProtocolError):
         self.status = status
 
 
+class TruncatedError(RemoteProtocolError):
+    """The peer left in the middle of a message."""
+
+
 class NotHTTPError(RemoteProtocolError):
     """The peer does not speak HTTP at all."""
 

@@ -144,7 +144,7 @@ PIPELINES = (
     case(
         "good, then bad, then good",
         "CVE-2022-31015",
-        _NEXT + b"BAD\r\n\r\n" + CANARY,
+        _NEXT + b"BAD /\r\n\r\n" + CANARY,
         (_GET, want(400)),
         CLOSED,
         asked=("/get",),

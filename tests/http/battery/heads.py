@@ -69,7 +69,7 @@ REQUEST_LINES = (
     case(
         "bad request, then a good one",
         "CVE-2022-31015",
-        b"BAD\r\n\r\n" + CANARY,
+        b"BAD /\r\n\r\n" + CANARY,
         _REFUSED,
         CLOSED,
         asked=(),

@@ -1,5 +1,6 @@
 """Versions of files: hashes of their content, as they stand in URLs."""
 
+import asyncio
 import os
 import stat
 import threading
@@ -7,7 +8,41 @@ import time
 from collections.abc import Callable, Hashable
 
 from toolkit.log import gen_log
-from toolkit.web.static.files import Identity, NotAFile, identity, is_settled, open_file
+from toolkit.web.static.files import (
+    Identity,
+    NotAFile,
+    ServedFile,
+    identity,
+    is_settled,
+    open_file,
+)
+
+#: Bytes that are hashed at once without a thread; some 2 ms.
+HASHED_IN_PLACE = 1024 * 1024
+
+#: The hashes that threads are making, by loop, path and state of the file.
+_hashing: dict[Hashable, "asyncio.Future[str]"] = {}
+
+
+async def hash_without_blocking(file: ServedFile) -> str:
+    """Return the hash of an open file; a thread makes that of a large one, once for all who ask."""
+    if file.size <= HASHED_IN_PLACE:
+        return file.hash()
+    loop = asyncio.get_running_loop()
+    key = (loop, file.path, file.identity)
+    future = _hashing.get(key)
+    if future is None:
+        _hashing[key] = future = loop.run_in_executor(None, file.hash)
+
+        def forget(done: "asyncio.Future[str]") -> None:
+            del _hashing[key]
+            # Somebody may have asked, and be gone.
+            if not done.cancelled():
+                done.exception()
+
+        future.add_done_callback(forget)
+    file.version = await asyncio.shield(future)
+    return file.version
 
 
 class VersionCache:

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Final
 
 from toolkit.wire.buffer import Buffer
-from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError, excerpt
+from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError, TruncatedError, excerpt
 from toolkit.wire.events import (
     CLOSED,
     NEED_DATA,
@@ -264,7 +264,7 @@ class Machine:
         if not buffer and not self._start_line:
             self._in = _CLOSED
             return CLOSED
-        raise RemoteProtocolError("the connection ended in the middle of a head")
+        raise TruncatedError("the connection ended in the middle of a head")
 
     def _whole_head(self) -> RequestHead | ResponseHead | None:
         """Read a head that is whole and good in one pass; None leaves it to the lines.
@@ -408,7 +408,7 @@ class Machine:
             return NEED_DATA
         if isinstance(body, BodyUntilClose):
             return self._read_end()
-        raise RemoteProtocolError("the connection ended in the middle of a body")
+        raise TruncatedError("the connection ended in the middle of a body")
 
     def _read_end(self) -> Event:
         body, self._body = self._body, None
@@ -549,9 +549,7 @@ class Machine:
             return encode_chunk(data) if data else b""
         if out == writer.FIXED:
             if len(data) > self._out_left:
-                raise LocalProtocolError(
-                    f"{len(data)} bytes written with {self._out_left} of Content-Length left"
-                )
+                raise LocalProtocolError(writer.too_much(len(data), self._out_left))
             self._out_left -= len(data)
             return data
         if out == writer.UNTIL_CLOSE:
@@ -575,7 +573,7 @@ class Machine:
         if out in (writer.HEAD, writer.DONE, writer.SWITCHED):
             raise LocalProtocolError("no message to end")
         if out == writer.FIXED and self._out_left:
-            raise LocalProtocolError(f"{self._out_left} bytes of Content-Length were not written")
+            raise LocalProtocolError(writer.too_little(self._out_left))
         if trailers and out not in (writer.CHUNKS, writer.NOTHING):
             raise LocalProtocolError("trailers need a body in chunks")
         raw = encode_last_chunk(trailers) if out == writer.CHUNKS else b""

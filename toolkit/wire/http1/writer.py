@@ -163,8 +163,12 @@ def _frame(framing: dict[str, str], body: bytes, end: bool, chunks: bool) -> tup
     if end and coding is None:
         size = len(body)
         told = str(size)
-        if length is not None and length != told and content_length(length) != size:
-            raise LocalProtocolError(f"Content-Length {length} with a body of {size} bytes")
+        if length is not None and length != told:
+            missing = content_length(length) - size
+            if missing < 0:
+                raise LocalProtocolError(too_much(size, size + missing))
+            if missing:
+                raise LocalProtocolError(too_little(missing))
         return FIXED, size, f"Content-Length: {told}\r\n"
     if length is not None:
         size = content_length(length)
@@ -184,6 +188,16 @@ def _coding_or_length(framing: dict[str, str]) -> tuple[str | None, str | None]:
             "or a length alone is allowed"
         )
     return coding, length
+
+
+def too_much(size: int, left: int) -> str:
+    """Say that more is to be written than was announced."""
+    return f"Tried to write more data than Content-Length: {size} bytes with {left} left"
+
+
+def too_little(left: int) -> str:
+    """Say that less was written than was announced."""
+    return f"Tried to write {left} bytes less than Content-Length"
 
 
 def _told_length(
