@@ -847,6 +847,7 @@ async def test_a_whole_answer_has_to_fit_its_length(
     assert b"hello" not in answer.body
     assert (await client.get("/next")).text == "hello"
     expect_log(caplog, "toolkit.application", "Uncaught exception")
+    expect_log(caplog, "toolkit.general", "Failed to flush partial response")
 
 
 @pytest.mark.parametrize("length", [3, 8])
@@ -869,6 +870,7 @@ async def test_a_streamed_answer_that_breaks_its_length_is_cut(
     assert len(raw.partition(b"\r\n\r\n")[2]) < length
     assert len(statuses(raw)) == 1
     expect_log(caplog, "toolkit.application", "Uncaught exception")
+    expect_log(caplog, "toolkit.general", "Failed to flush partial response")
     expect_log(caplog, "toolkit.general", "Cannot send error response")
 
 

@@ -107,7 +107,8 @@ async def test_no_text_ends_its_attribute(serve: Serve, argument: str, value: st
 
     def body(handler: RequestHandler) -> None:
         with pytest.raises(ValueError, match="cookie") as caught:
-            handler.set_cookie(**{"name": "a", "value": "b", argument: value})
+            call: dict[str, Any] = {"name": "a", "value": "b", argument: value}
+            handler.set_cookie(**call)
         assert isinstance(caught.value, http.cookies.CookieError)
         handler.write("refused")
 
@@ -130,7 +131,7 @@ async def test_a_cookie_of_the_host_is_no_wider(serve: Serve, arguments: dict[st
 async def test_other_attributes_are_not_known(serve: Serve, name: str) -> None:
     def body(handler: RequestHandler) -> None:
         with pytest.raises(TypeError, match="are allowed"):
-            handler.set_cookie("a", "b", **{name: "c"})
+            handler.set_cookie("a", "b", **{name: "c"})  # type: ignore[arg-type]
 
     assert (await site_of(serve, body).get()).status == 200
 

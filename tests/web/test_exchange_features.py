@@ -432,9 +432,7 @@ async def test_a_stream_that_was_taken_is_no_business_of_the_server(serve: Serve
 
 
 @pytest.mark.parametrize("way", ["close", "reset"])
-async def test_a_client_that_leaves_cancels_a_handler_that_wants_it(
-    serve: Serve, way: str
-) -> None:
+async def test_a_client_that_leaves_cancels_a_handler_that_wants_it(serve: Serve, way: str) -> None:
     """Others go on."""
     begun = asyncio.Semaphore(0)
     ended: asyncio.Queue[str] = asyncio.Queue()

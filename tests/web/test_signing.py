@@ -19,7 +19,7 @@ from toolkit.web import (
 )
 
 SECRET = "It's a secret to everybody"
-KEYS = {0: "asdf", 1: b"qwer", 12: "zxcv"}
+KEYS: dict[int, str | bytes] = {0: "asdf", 1: b"qwer", 12: "zxcv"}
 NOW = 1_300_000_000
 DAY = 86400
 

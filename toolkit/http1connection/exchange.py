@@ -48,6 +48,7 @@ class Exchange(HTTPConnection):
         trailers: fields that came after the content, once that was read.
         status: of the final answer; 0 as long as there is none.
         sent: bytes of the answer's content so far.
+        answer_ended: whether all of the answer was handed over.
         extra_fields: added to the head of the final answer.
         request_id: of the request; "" where the server makes none.
         received_at: `time.monotonic` when the head was there; 0.0 unless the server asks.
@@ -60,6 +61,7 @@ class Exchange(HTTPConnection):
     trailers: Fields = ()
     status = 0
     sent = 0
+    answer_ended = False
     extra_fields: Fields = ()
     request_id = ""
     received_at = 0.0
@@ -221,6 +223,7 @@ class Exchange(HTTPConnection):
         stream.write_nowait(connection.machine.send_head(head, body, True))
         self.status = head.status
         self.sent = len(body)
+        self.answer_ended = True
         if self._answered is not None:
             self._tell_answered()
         return stream.accepted()
@@ -269,6 +272,7 @@ class Exchange(HTTPConnection):
         """
         connection = self._open()
         connection.write(connection.machine.send_end(trailers))
+        self.answer_ended = True
         if self._answered is not None:
             self._tell_answered()
 
@@ -292,7 +296,7 @@ class Exchange(HTTPConnection):
         if self._answered is None:
             self._answered = Future()
             self._watched = True
-            if self.closed or self._open().machine.response_ended:
+            if self.answer_ended or self.closed:
                 self._tell_answered()
         return self._answered
 

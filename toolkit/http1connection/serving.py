@@ -389,7 +389,7 @@ class ServerConnection:
 
     def overdue(self, exchange: Exchange) -> None:
         """Take note that an exchange has passed its deadline."""
-        if exchange is not self.exchange or self.machine.response_ended:
+        if exchange is not self.exchange or exchange.answer_ended:
             return
         gen_log.warning(
             "No answer in time to %s %s (%s)",
@@ -438,7 +438,7 @@ class ServerConnection:
 
     def _tell_closed(self) -> None:
         exchange = self.exchange
-        if exchange is None or self.machine.response_ended:
+        if exchange is None or exchange.answer_ended:
             return
         callback = exchange.tell_closed()
         if callback is not None:

@@ -261,7 +261,9 @@ class RequestHandler:
     # -- status and headers --------------------------------------------------------------
 
     def clear(self) -> None:
-        """Forget the headers, status and content set so far."""
+        """Forget the headers, status, content and trailers set so far."""
+        if self._trailers is not None:
+            self._trailers = None
         self._headers = HTTPHeaders.trusted(
             {
                 "Server": _SERVER,
@@ -328,6 +330,8 @@ class RequestHandler:
 
         RFC 9110 §6.5
         """
+        if self.request.version == "HTTP/1.0":
+            return
         if self._trailers is None:
             self._trailers = HTTPHeaders()
         if name.lower() in FORBIDDEN_TRAILERS:
@@ -734,7 +738,7 @@ class RequestHandler:
             raise RuntimeError("finish() called twice")
         if chunk is not None:
             self.write(chunk)
-        if self._trailers is not None and self.request.version != "HTTP/1.0":
+        if self._trailers is not None:
             # Content that goes in chunks has a place behind it.
             self.flush()
         if self._headers_written:
