@@ -304,8 +304,12 @@ def start_site(
     statuses: list[int] = []
     application = handlers
     if isinstance(handlers, (list, tuple)):
-        log = {"log_function": lambda handler: statuses.append(handler.get_status())}
-        application = Application(handlers, **{**log, **(settings or {})})
+        # A test with the setting debug is not to restart the tests when a file changes.
+        usual = {
+            "log_function": lambda handler: statuses.append(handler.get_status()),
+            "autoreload": False,
+        }
+        application = Application(handlers, **{**usual, **(settings or {})})
     site = Site(application, HTTPServer(application, **options))
     site.statuses = statuses
     if sockets is None:

@@ -98,9 +98,9 @@ async def test_one_server_serves_several_sockets(serve: Serve, tmp_path: Path) -
 @pytest.mark.feature("P07")
 def test_a_server_runs_in_a_program_of_plain_asyncio(loop_name: str) -> None:
     """It takes no signal handler, makes no other loop, and leaves no task behind."""
-    before = [signal.getsignal(number) for number in SIGNALS]
 
     async def program() -> None:
+        before = [signal.getsignal(number) for number in SIGNALS]
         loop = asyncio.get_running_loop()
         tasks = asyncio.all_tasks()
         server = HTTPServer(site_of("embedded"))
@@ -116,11 +116,11 @@ def test_a_server_runs_in_a_program_of_plain_asyncio(loop_name: str) -> None:
         if left:
             _, pending = await asyncio.wait(left, timeout=5)
             assert not pending
+        assert [signal.getsignal(number) for number in SIGNALS] == before
 
     with asyncio.Runner(loop_factory=FACTORIES[loop_name]) as runner:
         runner.run(program())
         runner.run(program())
-    assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
 @pytest.mark.feature("P07")
@@ -201,7 +201,9 @@ async def test_a_handler_sees_the_certificate_of_its_client(serve: Serve, tmp_pa
         issued.private_key_pem.bytes() + b"".join(pem.bytes() for pem in issued.cert_chain_pems)
     )
     authority.cert_pem.write_to_path(str(anchors))
-    certificates = ServerCertificates(str(chain), client_ca=str(anchors))
+    certificates = ServerCertificates(
+        str(chain), client_certificates="required", client_ca=str(anchors)
+    )
     site = serve([("/", Certificate)], ssl_options=certificates)
 
     def context(issuer: trustme.CA | None) -> ssl.SSLContext:

@@ -106,8 +106,8 @@ async def test_no_text_ends_its_attribute(serve: Serve, argument: str, value: st
     """CVE-2026-35536 of Tornado, with its incomplete mend GHSA-wwv5-g3v4-889x; CVE-2026-3644."""
 
     def body(handler: RequestHandler) -> None:
+        call: dict[str, Any] = {"name": "a", "value": "b", argument: value}
         with pytest.raises(ValueError, match="cookie") as caught:
-            call: dict[str, Any] = {"name": "a", "value": "b", argument: value}
             handler.set_cookie(**call)
         assert isinstance(caught.value, http.cookies.CookieError)
         handler.write("refused")

@@ -7,7 +7,7 @@ import pytest
 
 from tests.http.client import Serve, get
 from tests.loops import expect_log
-from toolkit.httputil import HTTPHeaders, HTTPServerRequest
+from toolkit.httputil import HTTPHeaders, HTTPInputError, HTTPServerRequest
 from toolkit.routing import (
     AnyMatches,
     HeaderMatches,
@@ -26,6 +26,7 @@ from toolkit.routing import (
     path,
 )
 from toolkit.web import Application, RequestHandler, url
+from toolkit.wire.events import RequestHead
 
 
 class Named(RequestHandler):
@@ -235,18 +236,10 @@ def test_a_rule_can_depend_on_more_than_the_path(
 
 def test_a_query_with_too_many_fields_matches_no_condition() -> None:
     """The error is the handler's, who answers 400."""
-    request = asked("/?q=1")
-    del request.query_arguments
-    request.query = "&".join(["q=1"] * 100_000)
-
-    class Lazy(HTTPServerRequest):
-        @property
-        def query_arguments(self) -> Any:
-            from toolkit.httputil import HTTPInputError
-
-            raise HTTPInputError("too many")
-
-    request.__class__ = Lazy
+    head = RequestHead("GET", "/?" + "&".join(["q=1"] * 100_000), [])
+    request = HTTPServerRequest.received(head, None)
+    with pytest.raises(HTTPInputError):
+        assert request.query_arguments
     assert QueryMatches("q").match(request) is None
 
 
@@ -330,7 +323,7 @@ def test_a_path_knows_the_methods_that_it_takes(target: str, methods: list[str])
     router = RuleRouter([*rules, mount("/in", rules)])
     request = asked(target, "POST")
     allowed = router.allowed_methods(request)
-    assert [method for method in allowed if method != "OPTIONS"] == methods
+    assert [method for method in allowed if method not in ("HEAD", "OPTIONS")] == methods
     assert request.method == "POST"
 
 
@@ -362,7 +355,7 @@ def test_a_path_is_found_by_its_other_slash(target: str, other: str | None) -> N
 
 @pytest.mark.parametrize(
     "target",
-    ["//evil.example/a", "/\\evil.example/a", "/\t/evil.example/a", "\x01//evil.example/a", "//"],
+    ["//evil.example/a", "/\\evil.example/a", "/\t/evil.example/a", "\x01//evil.example/a"],
 )
 def test_the_other_slash_leads_to_no_other_host(target: str) -> None:
     """CVE-2023-28370 (tornado), CVE-2021-21330 (aiohttp), CVE-2020-28724 (werkzeug)."""

@@ -1,11 +1,22 @@
-"""`cookies`: the Cookie field as browsers write it (RFC 6265, and 6265bis which follows it)."""
+"""`cookies`: Cookie and Set-Cookie as browsers take them (RFC 6265, and 6265bis which follows)."""
+
+from http.cookies import CookieError
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.wire.test_linear import count_calls
-from toolkit.wire.cookies import MAX_COOKIES, parse_cookie, unquote
+from toolkit.wire.cookies import (
+    MAX_COOKIES,
+    InvalidCookieError,
+    checked_attribute,
+    parse_cookie,
+    quote,
+    set_cookie,
+    unquote,
+)
 
 COOKIES: dict[str, dict[str, str]] = {
     # As servers should make them. RFC 6265 §4.2.1
@@ -140,3 +151,85 @@ def test_any_text_is_read(header: str) -> None:
             assert name.strip(" \t") == name
             assert ";" not in name + value
     assert parse_cookie(f"{header};z=1") == {**found, "z": "1"}
+
+
+# -- writing -----------------------------------------------------------------------------
+
+#: Attributes of `set_cookie` for a cookie ``a`` with the value ``b``, and what comes of them.
+SET: list[tuple[dict[str, Any], str]] = [
+    ({}, "a=b"),
+    ({"domain": "h.example", "path": "/p"}, "a=b; Domain=h.example; Path=/p"),
+    ({"domain": "", "path": "", "samesite": "", "expires": ""}, "a=b"),
+    ({"expires": "Thu, 01 Jan 1970 00:00:00 GMT"}, "a=b; expires=Thu, 01 Jan 1970 00:00:00 GMT"),
+    ({"max_age": 0}, "a=b; Max-Age=0"),
+    ({"max_age": -1}, "a=b; Max-Age=-1"),
+    ({"httponly": True, "secure": True}, "a=b; HttpOnly; Secure"),
+    ({"partitioned": True}, "a=b; Partitioned"),
+    *(({"samesite": word}, f"a=b; SameSite={word.title()}") for word in ("lax", "STRICT", "None")),
+    ({"path": "/\xe9"}, "a=b; Path=/\xe9"),
+    ({"name": "__Secure-a"}, "__Secure-a=b; Secure"),
+    ({"name": "__Secure-a", "secure": True}, "__Secure-a=b; Secure"),
+    ({"name": "__Host-a", "path": "/"}, "__Host-a=b; Path=/; Secure"),
+    ({"name": "a:b"}, "a:b=b"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "field"), SET)
+def test_a_cookie_is_written_with_its_attributes(arguments: dict[str, Any], field: str) -> None:
+    """RFC 6265 §4.1.1, 6265bis §4.1.3"""
+    assert set_cookie(**{"name": "a", "value": "b", **arguments}) == field
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *({"name": name} for name in ("", "a b", "a=b", "a;b", "a,b", "\xe9", "a\r\nb")),
+        *(
+            {attribute: f"a{character}"}
+            for attribute in ("domain", "expires", "path", "samesite")
+            for character in (*map(chr, range(0x20)), "\x7f", ";", "\u0100", "\u560a")
+        ),
+        *({"value": f"a{character}"} for character in (*map(chr, range(0x20)), "\x7f", "\u560a")),
+        {"samesite": "other"},
+        {"name": "__Host-a"},
+        {"name": "__Host-a", "path": "/a"},
+        {"name": "__host-a", "path": "/", "domain": "h.example"},
+    ],
+)
+def test_nothing_is_written_that_would_be_read_as_something_else(arguments: dict[str, Any]) -> None:
+    """CVE-2026-35536 and GHSA-wwv5-g3v4-889x of Tornado: attributes let others in."""
+    with pytest.raises(InvalidCookieError, match="cookie") as caught:
+        set_cookie(**{"name": "a", "value": "b", **arguments})
+    assert isinstance(caught.value, CookieError)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_an_attribute_is_named_in_its_error() -> None:
+    assert checked_attribute("Path", "/a") == "/a"
+    with pytest.raises(InvalidCookieError, match="Invalid cookie attribute Path"):
+        checked_attribute("Path", "/;")
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("", '""'),
+        ("a", "a"),
+        ("a|1:2!#$%&'*+-.^_`~", "a|1:2!#$%&'*+-.^_`~"),
+        ("a=b", '"a=b"'),
+        ("a b", '"a b"'),
+        ("a;b,c", '"a\\073b\\054c"'),
+        ('a"b\\', '"a\\"b\\\\"'),
+        ("\xe9", '"\\351"'),
+    ],
+)
+def test_a_value_is_quoted_where_it_has_to_be(value: str, written: str) -> None:
+    assert quote(value) == written
+
+
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f")))
+def test_a_value_comes_back_as_it_was_set(value: str) -> None:
+    """By way of a browser, which sends the text back as it is."""
+    field = set_cookie("a", value, path="/")
+    pair = field.partition(";")[0]
+    assert parse_cookie(f"x=y; {pair}; z=1") == {"x": "y", "a": value, "z": "1"}

@@ -198,6 +198,8 @@ class ServerConnection:
                 if self.stream.writing():
                     self._next()
                     return
+                if machine.starved:
+                    return
             elif isinstance(event, Data):
                 if not self._discard(len(event.data)):
                     self._close()

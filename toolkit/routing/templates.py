@@ -30,7 +30,7 @@ _DOTS = frozenset(
 )  # fmt: skip
 
 #: Characters of a path that stand for themselves (RFC 3986 §3.3), and escapes.
-_SAFE = "!$&'()*+,;=:@%"
+_SAFE = "/!$&'()*+,;=:@%"
 
 
 class TemplateArguments(dict[str, Any]):

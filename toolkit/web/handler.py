@@ -95,6 +95,7 @@ class RequestHandler:
     _auto_finish = True
     _stream_request_body = False
     _trailers: HTTPHeaders | None = None
+    _has_ui = False  # whether `ui` was made
     _transforms: Sequence[OutputTransform] = ()
     _new_cookies: dict[str, str] | None = None  # Set-Cookie fields by name
     #: Bytes of content that requests to the class may have; None for the server's limit.
@@ -749,7 +750,7 @@ class RequestHandler:
             future = self._respond()
         self._finished = True
         self.application.log_request(self)
-        if "ui" in self.__dict__:
+        if self._has_ui:
             self._release_modules()
         if self._hears_sent:
             self._tell_when_sent()
@@ -927,6 +928,7 @@ class RequestHandler:
     @lazy
     def ui(self) -> ObjectDict:
         """The UI methods of the application by name, and its modules under ``modules``."""
+        self._has_ui = True
         modules = UIModules(self, self.application.ui_modules)
         found = ObjectDict(_tt_modules=modules, modules=modules)
         for name, method in self.application.ui_methods.items():
@@ -937,6 +939,7 @@ class RequestHandler:
 
     def _release_modules(self) -> None:
         """Let go of what refers to the handler and is referred to by it."""
+        self._has_ui = False
         self.__dict__.pop("ui")["modules"].active.clear()
 
     def get_template_path(self) -> str | None:
@@ -976,7 +979,7 @@ class RequestHandler:
 
     def _with_resources(self, page: bytes) -> bytes:
         """Return a page with what its UI modules need."""
-        if "ui" not in self.__dict__:
+        if not self._has_ui:
             return page
         heads, feet = self._resource_pieces()
         return rendering.insert(page, _lines(heads), _lines(feet))
@@ -985,7 +988,7 @@ class RequestHandler:
         self, chunk: bytes, sent: set[bytes], head_ends: bool, body_ends: bool
     ) -> bytes:
         """Return a piece of a page with what UI modules need and is not `sent` yet."""
-        if "ui" not in self.__dict__:
+        if not self._has_ui:
             return chunk
         heads, feet = ([p for p in part if p not in sent] for part in self._resource_pieces())
         if not body_ends:
@@ -1203,7 +1206,7 @@ class RequestHandler:
     def _finish_unanswered(self) -> None:
         if not self._finished:
             self._finished = True
-            if "ui" in self.__dict__:
+            if self._has_ui:
                 self._release_modules()
             self.on_finish()
 

@@ -27,7 +27,7 @@ MAX_ALL = 400_000
 
 _SECRETS = (
     r"passw|passphrase|pwd|token|secret|cookie|authorization|credential|signature|"
-    r"(?:api|access|private)[-_]?key|session[-_]?id|[cx]srf"
+    r"(?:api|access|private)(?:[-_]|%5f)?key|session(?:[-_]|%5f)?id|[cx]srf"
 )
 _SECRET = re.compile(_SECRETS, re.IGNORECASE)
 
@@ -234,9 +234,11 @@ _SHOWN: dict[type, Callable[[Any], str]] = {
 
 def type_name(kind: type) -> str:
     """Return the name of a class, whatever its metaclass does."""
-    name = type.__getattribute__(kind, "__qualname__")
-    module = type.__getattribute__(kind, "__dict__").get("__module__", "builtins")
-    return cut(str(name) if module == "builtins" else f"{module}.{name}")
+    name: str = type.__getattribute__(kind, "__qualname__")
+    module = type.__getattribute__(kind, "__module__")
+    if type(module) is not str or module == "builtins":
+        return cut(name)
+    return cut(f"{module}.{name}")
 
 
 def _attributes(value: object) -> Iterable[tuple[str, object]]:

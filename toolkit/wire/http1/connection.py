@@ -180,6 +180,11 @@ class Machine:
         return self._eof or self._in == _CLOSED
 
     @property
+    def starved(self) -> bool:
+        """Whether all that was received is read, and more may come."""
+        return not (self._buffer.data or self._eof)
+
+    @property
     def unread(self) -> int:
         """Bytes received and not read yet."""
         return len(self._buffer)
