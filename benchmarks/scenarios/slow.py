@@ -26,6 +26,9 @@ PATIENCE = 5.0
 SPAN = 8
 """Seconds in which the healthy client is measured: longer than the server's patience."""
 
+OPENING = 1.0
+"""Seconds for the server to fill the kernel's buffers with answers that nobody will read."""
+
 DRIP = 0.5
 """Seconds between two bytes of a slow client."""
 
@@ -112,6 +115,7 @@ class SlowHTTP(Scenario):
             with ExitStack() as stack:
                 begun = time.monotonic()
                 slow = _open(server.port, sizes.slow, stack)
+                time.sleep(OPENING)
                 beside = thread.submit(healthy, SPAN)
                 _drip(slow, begun)
                 _wait_until_cut(server, opened, begun)

@@ -133,8 +133,6 @@ async def test_a_handler_class_may_have_more_time_than_the_server_gives(
     expect_log(caplog, "toolkit.general", "No answer in time to GET /never")
 
 
-
-
 async def test_a_deadline_ends_with_its_answer(serve: Serve) -> None:
     """A request behind on the connection has its own, however late it comes."""
     site = serve([("/", Hello)], response_timeout=SHORT, header_timeout=20)

@@ -1,7 +1,7 @@
 """What an `HTTPServer` may be given beside an application: delegates and plain functions."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -52,12 +52,12 @@ class Message(HTTPMessageDelegate):
         act = self._server.acts.get(name)
         return None if act is None else act(self)
 
-    def headers_received(self, start_line: Any, headers: HTTPHeaders) -> Awaitable[None] | None:
+    def headers_received(self, start_line: Any, headers: HTTPHeaders) -> Any:
         self.start_line, self.headers = start_line, headers
         self._server.calls.append("headers")
         return self._act("headers")
 
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+    def data_received(self, chunk: bytes) -> Any:
         self.content += chunk
         self._server.calls.append(f"data {len(chunk)}")
         return self._act("data")
@@ -407,9 +407,7 @@ async def test_a_function_may_be_a_coroutine(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("cut", [None, 1, 30])
-async def test_a_function_may_write_the_bytes_of_its_answer(
-    serve: Serve, cut: int | None
-) -> None:
+async def test_a_function_may_write_the_bytes_of_its_answer(serve: Serve, cut: int | None) -> None:
     """The head among them is understood, so that the connection goes on as it says."""
     raw = b"HTTP/1.1 201 Made\r\nX: y\r\nContent-Length: 5\r\n\r\nhello"
 

@@ -16,9 +16,8 @@ import pytest
 import trustme
 
 from tests.http.client import Client, Serve, TLSClient, get
-from tests.loops import FACTORIES
+from tests.loops import FACTORIES, expect_log
 from toolkit.httpserver import HTTPServer
-from toolkit.iostream import StreamClosedError
 from toolkit.netutil import ServerCertificates, bind_sockets, bind_unix_socket
 from toolkit.web import Application, RequestHandler
 
@@ -192,7 +191,9 @@ class Certificate(RequestHandler):
 
 
 @pytest.mark.feature("B23")
-async def test_a_handler_sees_the_certificate_of_its_client(serve: Serve, tmp_path: Path) -> None:
+async def test_a_handler_sees_the_certificate_of_its_client(
+    serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """One that has none, or one of another authority, does not get as far."""
     authority, stranger = trustme.CA(), trustme.CA()
     chain, anchors = tmp_path / "server.pem", tmp_path / "clients.pem"
@@ -220,9 +221,10 @@ async def test_a_handler_sees_the_certificate_of_its_client(serve: Serve, tmp_pa
         assert '"names": ["alice@example.org"]' in answer.text
         assert '"binary": 0' not in answer.text
     for issuer in (None, stranger):
-        with pytest.raises((OSError, StreamClosedError)):
+        with pytest.raises(OSError, match=r"(?i)ssl|closed|reset"):
             await refused(site.address, context(issuer))
     assert (await client.get()).status == 200
+    assert len(expect_log(caplog, "toolkit.general", "SSL Error .*(?i:certificate)")) == 2
 
 
 async def refused(address: Any, context: ssl.SSLContext) -> None:
@@ -250,7 +252,8 @@ before = set(sys.modules)
 sys.path.insert(0, sys.argv[1])
 import toolkit.web, toolkit.httpserver, toolkit.wsgi, toolkit.httpclient
 known = sys.stdlib_module_names | {"toolkit"}
-print(sorted({name.partition(".")[0] for name in set(sys.modules) - before} - known))
+roots = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(sorted(name for name in roots - known if not name.startswith("_sysconfigdata")))
 print(sorted(
     name for name, module in sys.modules.items()
     if (getattr(module, "__file__", None) or "").endswith((".so", ".pyd"))

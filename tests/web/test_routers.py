@@ -112,7 +112,7 @@ async def test_a_rule_leads_to_a_target_of_any_kind(serve: Serve, name: str) -> 
         "list": ([("/x/a", callback)], "function /x/a", "function /x/a body"),
     }
     target, text, text_of_post = targets[name]
-    log = {"log_function": lambda handler: None}
+    log: dict[str, Any] = {"log_function": lambda handler: None}
     for served in (
         RuleRouter([("/x/.*", target)]),
         Application([("/other", Named), ("/x/.*", target)], **log),

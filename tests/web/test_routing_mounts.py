@@ -438,14 +438,20 @@ def test_a_rule_that_is_never_reached_is_reported(
         (HeaderMatches("X-A"), HeaderMatches("X-A")),
     ],
 )
-def test_a_rule_that_may_be_reached_is_not_reported(first: Any, second: Any) -> None:
+def test_a_rule_that_may_be_reached_is_not_reported(
+    caplog: pytest.LogCaptureFixture, first: Any, second: Any
+) -> None:
     RuleRouter([(first, Named), (second, Getting)])
+    assert caplog.messages == []
 
 
-def test_behind_what_may_pass_a_request_on_nothing_is_reported() -> None:
+def test_behind_what_may_pass_a_request_on_nothing_is_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Lists of rules, routers and applications may have nothing for a request."""
     for target in ([("/b", Named)], RuleRouter(), Application([])):
         RuleRouter([(".*", target), ("/a", Named)])
+    assert caplog.messages == []
 
 
 def test_a_router_may_refuse_what_is_never_reached() -> None:

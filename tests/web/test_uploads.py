@@ -19,7 +19,7 @@ from toolkit.http1connection import Exchange
 from toolkit.iostream import StreamClosedError
 from toolkit.web import HTTPError, RequestHandler, stream_request_body
 from toolkit.web.uploads import Part, Parts, SpooledFile, parts_of, safe_filename
-from toolkit.wire.errors import RemoteProtocolError
+from toolkit.wire.errors import TruncatedError
 from toolkit.wire.events import ResponseHead
 from toolkit.wire.multipart import FormLimits
 
@@ -297,19 +297,19 @@ async def test_a_part_is_refused_by_its_headers(
     ("limits", "form", "status", "message"),
     [
         ({"parts": 2}, [part("a", b"")] * 3, 400, "too many parts; 2 are allowed"),
-        ({"parts": 2}, [part("a", b"")] * 20_000, 400, "too many parts; 2 are allowed"),
+        ({"parts": 2}, [part("a", b"")] * 4000, 400, "too many parts; 2 are allowed"),
         ({"name": 3}, [part("long", b"")], 400, "name of a part of 4 characters; 3 are allowed"),
         ({"part_head": 60}, [part("a" * 60, b"")], 400, "60 bytes and 16 fields are allowed"),
-        ({}, [part("a", b"").replace(b"form", b"x" * MEBIBYTE)], 400, "part header too large"),
-        ({}, [part("a", b"", "f", "t" + "\r\nX: y" * 50_000)], 400, "16 fie"),
+        ({}, [part("a", b"").replace(b"form", b"x" * 200_000)], 400, "part header too large"),
+        ({}, [part("a", b"", "f", "t" + "\r\nX: y" * 30_000)], 400, "16 fie"),
         ({"field": 9}, [part("a", b"x" * 10)], 413, "in a part; 9 bytes"),
         ({}, [part("a", b"x" * (MEBIBYTE + 1))], 413, "in a part; 1048576 bytes"),
         ({"file": 9}, [part("a", b"x" * 10, "f")], 413, "in a field and 9 in a file"),
         ({"content": 9}, [part("a", b"x" * 5, "f")] * 2, 413, "in a form; 9 bytes are allowed"),
         ({"outside": 9}, [b"x" * 10 + b"\r\n" + part("a", b"")], 400, "before the first .*; 9 by"),
         ({"outside": 9}, [part("a", b"") + END + b"x" * 10], 400, "behind the last .*; 9 bytes"),
-        ({}, [b"x\r\n" * MEBIBYTE + part("a", b"")], 400, "before the first boundary"),
-        ({}, [part("a", b"") + END + b"x\r\n" * MEBIBYTE], 400, "behind the last boundary"),
+        ({}, [b"x\r\n" * 70_000 + part("a", b"")], 400, "before the first boundary"),
+        ({}, [part("a", b"") + END + b"x\r\n" * 70_000], 400, "behind the last boundary"),
     ],
 )
 async def test_a_form_has_limits(
@@ -320,7 +320,8 @@ async def test_a_form_has_limits(
     status: int,
     message: str,
 ) -> None:
-    """Whether parts are read or not; the log has one line.
+    """Whether parts are read or not; the log has one line. No form is so large that the server
+    would close the connection in the face of a client that still sends.
 
     CVE-2023-25577 (Werkzeug), CVE-2023-30798 and CVE-2024-47874 (Starlette), CVE-2022-41725
     (Go), CVE-2025-47287 (Tornado), CVE-2024-53981 and CVE-2026-40347 (python-multipart).
@@ -719,8 +720,7 @@ async def test_a_client_that_leaves_is_an_error_and_leaves_nothing(
     await begun.wait()
     client.reset() if reset else client.close()
     # One that closed in good order may still listen, as far as can be known.
-    error = await errors.get()
-    assert error is StreamClosedError or (error is RemoteProtocolError and not reset)
+    assert await errors.get() in ([StreamClosedError] if reset else [TruncatedError])
     assert os.listdir(tmp_path) == []
     while open_files() > before:
         await turns(1)

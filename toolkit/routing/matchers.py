@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from re import Pattern
 from typing import Any
 
-from toolkit.escape import to_unicode, url_escape, url_unescape
+from toolkit.escape import url_escape, url_unescape
 from toolkit.httputil import HTTPServerRequest
 from toolkit.routing import patterns
 from toolkit.routing.converters import Converter
@@ -157,7 +157,7 @@ class PathMatches(Matcher):
 
     def reverse(self, *args: Any, **kwargs: Any) -> str | None:
         if self._path is None:
-            return None
+            raise ValueError(f"pattern {self.regex.pattern!r} is too involved to be reversed")
         if len(args) + len(kwargs) != self._group_count:
             raise ValueError(
                 f"{len(args) + len(kwargs)} arguments for {self._group_count} groups of "
@@ -167,8 +167,7 @@ class PathMatches(Matcher):
         args += tuple(kwargs[name] for name in self.names[len(args) :] if name in kwargs)
         if len(args) < self._group_count:
             raise ValueError(f"arguments {[*kwargs]!r}; those of {self.names!r} are allowed")
-        values = (arg if isinstance(arg, (str, bytes)) else str(arg) for arg in args)
-        return self._path % tuple(_segment(to_unicode(value)) for value in values)
+        return self._path % tuple(_segment(arg) for arg in args)
 
     def under(self, prefix: Template) -> Matcher:
         if prefix.literal is None:
@@ -323,9 +322,10 @@ def joined(outer: dict[str, Any], inner: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
-def _segment(value: str) -> str:
+def _segment(value: Any) -> str:
     """Quote a value for a path; a slash in it is no separator."""
-    return url_escape(value, plus=False).replace("/", "%2F")
+    text = value if isinstance(value, (str, bytes)) else str(value)
+    return url_escape(text, plus=False).replace("/", "%2F")
 
 
 def _unquote(value: str | None) -> bytes | None:

@@ -197,8 +197,8 @@ class Parts:
 
     When it is over, the form was whole. Errors of it and its parts: HTTPError of status 400 or
     413, when the form is malformed, cut off, or passes a limit; and what the source raises,
-    which of an `Exchange` is StreamClosedError when the client is gone, and RemoteProtocolError
-    when its content is refused.
+    which of an `Exchange` is StreamClosedError when the client is gone, TruncatedError when it
+    has closed its way out too early, and RemoteProtocolError when its content is refused.
 
     Args:
         source: the content in pieces. Where that is an async generator, a wait for a piece
