@@ -68,7 +68,8 @@ def calls_of(router: RuleRouter, target: str, found: bool) -> tuple[int, int]:
     calls: list[str] = []
 
     def count(frame: FrameType, event: str, _argument: object) -> None:
-        if event == "call":
+        # Others may be called by the cycle collector.
+        if event == "call" and frame.f_globals.get("__name__", "").startswith("toolkit."):
             name = frame.f_code.co_qualname
             calls.append(name)
             if name.endswith("Matches.match") or name == "PathTemplate.arguments":

@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import enum
+import fractions
 import json
 import re
 import sys
@@ -565,6 +566,7 @@ VALUES: list[tuple[object, str]] = [
     (DangerousText("a"), "'a'"),
     ({DangerousText("a"): 1}, "{'a': 1}"),
     (ZONED, "<datetime.datetime>"),
+    (fractions.Fraction(10**5000), "(ValueError while it was looked at)"),
 ]
 
 
@@ -686,6 +688,28 @@ async def test_source_in_any_state_is_no_trouble(
     assert "ä = 1; ö = 2;" in page
     path.write_text("é / 0\n", "utf-8")
     assert f"{path}:2" in await page_of(serve, caplog, raiser)
+
+
+async def test_what_goes_over_several_lines_is_marked_to_the_end_of_the_first(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    def raiser(handler: RequestHandler) -> None:
+        raise LookupError(
+            "a",
+        )
+
+    page = await page_of(serve, caplog, raiser)
+    assert "        <mark>raise LookupError(</mark>\n" in page
+
+
+async def test_routes_of_hosts_are_shown_with_them(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = site_of(serve, debug=True)
+    site.application.add_handlers(r"a\.example", [("/at-host", failing(boom))])
+    page = (await ask(site)).text
+    assert page.index(r"//a\.example$ /at-host$") < page.index("/named/(.*)$")
+    expect_log(caplog, "toolkit.application", "Uncaught exception")
 
 
 async def test_what_was_run_is_marked_by_letters_not_bytes(

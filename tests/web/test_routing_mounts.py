@@ -10,6 +10,7 @@ from tests.loops import expect_log
 from toolkit.httputil import HTTPHeaders, HTTPInputError, HTTPServerRequest
 from toolkit.routing import (
     AnyMatches,
+    DefaultHostMatches,
     HeaderMatches,
     HostMatches,
     Matcher,
@@ -261,6 +262,43 @@ async def test_values_of_conditions_come_together(serve: Serve) -> None:
     assert site.application.reverse_url("a", x=1, q=2) == "/1?q=2"
 
 
+async def test_values_of_the_default_host_are_those_of_its_template() -> None:
+    """Whatever host a request names."""
+    application = Application(default_host="acme.example.com")
+    matcher = DefaultHostMatches(application, HostMatches("{tenant}.example.com"))
+    match = RuleRouter([(matcher, [("/items/{id:int}", Named)])]).match(asked("/items/7"))
+    assert match is not None
+    assert match.path_kwargs == {"tenant": "acme", "id": 7}
+    assert matcher.match(asked("/", X_Real_Ip="::1")) is None
+    by_pattern = DefaultHostMatches(application, re.compile(r".*\.example\.com"))
+    assert by_pattern.match(asked("/")) == {}
+    assert DefaultHostMatches(application, re.compile("x")).match(asked("/")) is None
+
+
+def test_a_matcher_says_what_it_is() -> None:
+    """For messages and lists of routes."""
+    matchers = [
+        MethodMatches("PUT", "GET"),
+        HeaderMatches("X-A", "b"),
+        QueryMatches("q", "b"),
+        PathMatches("/a"),
+        PrefixMatches("/a"),
+    ]
+    assert [repr(matcher) for matcher in matchers] == [
+        "MethodMatches('GET', 'PUT')",
+        "HeaderMatches('X-A', 'b')",
+        "QueryMatches('q', 'b')",
+        "PathMatches('/a$')",
+        "PrefixMatches('/a')",
+    ]
+    assert repr(Where(len)) == f"Where({len!r})"
+
+
+def test_a_combination_without_a_path_has_no_way_back() -> None:
+    router = ReversibleRuleRouter([Rule(HeaderMatches("X-A") & AnyMatches(), Named, name="n")])
+    assert router.reverse_url("n") is None
+
+
 @pytest.mark.parametrize("method", ["get", "Get"])
 def test_a_method_in_small_letters_is_refused(method: str) -> None:
     with pytest.raises(ValueError, match="capitals"):
@@ -332,7 +370,6 @@ def test_a_target_that_does_not_say_takes_all_methods() -> None:
     assert {"GET", "PUT", "DELETE", "OPTIONS"} <= {*router.allowed_methods(asked("/"))}
 
 
-@pytest.mark.feature("G11")
 @pytest.mark.parametrize(
     ("target", "other"),
     [
@@ -454,6 +491,7 @@ def test_behind_what_may_pass_a_request_on_nothing_is_reported(
     assert caplog.messages == []
 
 
+@pytest.mark.feature("G14")
 def test_a_router_may_refuse_what_is_never_reached() -> None:
     class Strict(RuleRouter):
         def report_unreachable(self, rule: Rule, before: Rule) -> None:

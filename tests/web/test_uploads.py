@@ -486,6 +486,8 @@ async def test_a_part_is_spooled_to_disk_past_a_threshold(
             async with await one.spool(max_memory=100_000) as file:
                 assert (file.size, file.rolled) == (size, rolled)
                 assert await file.read() == content
+                with pytest.raises((ValueError, OSError)):
+                    await file.seek(-1)
                 assert await file.seek(2) == 2
                 assert await file.read(3) == content[2:5]
                 await file.seek(0)

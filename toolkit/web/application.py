@@ -30,7 +30,7 @@ from toolkit.routing import (
 )
 from toolkit.web.dispatch import blocked_by, is_handler_class, serve
 from toolkit.web.handler import RequestHandler
-from toolkit.web.pages import ErrorHandler
+from toolkit.web.pages import ErrorHandler, SlashHandler
 from toolkit.web.static import StaticFileHandler
 from toolkit.web.transforms import OutputTransform, compressing
 from toolkit.web.uimodules import BUILT_IN, UIModule, find_methods, find_modules
@@ -190,7 +190,7 @@ class Application(ReversibleRouter):
         matcher = HostMatches(host_pattern)
         rule = Rule(matcher, _HandlerRouter(self, host_handlers))
         if self.default_host:
-            for_default = DefaultHostMatches(self, matcher.host_pattern)
+            for_default = DefaultHostMatches(self, matcher)
             self.wildcard_router.add_rules([Rule(for_default, rule.target)])
         earlier = self.default_router.rules[:-1]
         last = self.default_router.rules[-1]
@@ -204,7 +204,24 @@ class Application(ReversibleRouter):
     def match(self, request: HTTPServerRequest) -> Match:
         """Return the handler class that a request goes to, and its arguments."""
         router = self.default_router if self._by_host else self.wildcard_router
-        return router.match(request) or self.nothing
+        return router.match(request) or self._unmatched(router, request)
+
+    def _unmatched(self, router: RuleRouter, request: HTTPServerRequest) -> Match:
+        """Return what a request comes to that no rule takes."""
+        allowed = router.allowed_methods(request)
+        if allowed:
+            return Match(ErrorHandler, {"status_code": 405, "allowed": allowed})
+        if self.settings.get("trailing_slash") == "redirect":
+            other = router.other_slash(request)
+            if other is not None:
+                query = f"?{request.query}" if request.query else ""
+                return Match(SlashHandler, {"url": other + query})
+        return self.nothing
+
+    def allowed_methods(self, request: HTTPServerRequest) -> list[str]:
+        """Return the methods for which some rule would take a request, and its handler too."""
+        router = self.default_router if self._by_host else self.wildcard_router
+        return router.allowed_methods(request)
 
     #: Handlers answer for what clients do wrong; nothing is caught around them.
     answers_errors = True
@@ -307,6 +324,16 @@ class _HandlerRouter(ReversibleRuleRouter):
             )
         self._application.has_other_targets = True
         return rule
+
+    def report_unreachable(self, rule: Rule, before: Rule) -> None:
+        """Refuse a rule that is never reached, if the setting ``strict_routes`` asks so."""
+        if not self._application.settings.get("strict_routes"):
+            super().report_unreachable(rule, before)
+            return
+        raise ValueError(
+            f"rule {rule!r} ({rule.place}) is never reached: {before!r} ({before.place}) takes "
+            "all of its requests"
+        )
 
     def get_target_delegate(
         self, target: Any, request: HTTPServerRequest, **target_params: Any

@@ -217,6 +217,10 @@ class RequestHandler:
     def _unimplemented_method(self, *args: Any, **kwargs: Any) -> Awaitable[None] | None:
         raise HTTPError(405)
 
+    def allowed_here(self) -> Sequence[str]:
+        """Return the methods that this request could have had."""
+        return self.allowed_methods()
+
     def _automatic_head(self, *args: Any, **kwargs: Any) -> Awaitable[None] | None:
         """Answer as `get` does; the connection leaves the content out."""
         if "HEAD" not in self.allowed_methods():
@@ -1074,7 +1078,7 @@ class RequestHandler:
         self.set_status(status_code, reason=reason)
         if status_code == 405:
             # RFC 9110 §15.5.6
-            self.set_header("Allow", ", ".join(self.allowed_methods()))
+            self.set_header("Allow", ", ".join(self.allowed_here()))
         try:
             self.write_error(status_code, **kwargs)
         except Exception:

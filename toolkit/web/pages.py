@@ -2,7 +2,7 @@
 
 import re
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from toolkit.concurrent import convert_yielded
@@ -16,16 +16,24 @@ class ErrorHandler(RequestHandler):
 
     _stream_request_body = True
 
-    def initialize(self, status_code: int) -> None:
+    def initialize(self, status_code: int, allowed: Sequence[str] = ()) -> None:
+        """Take the status, and the methods that are allowed instead, for 405."""
         self.set_status(status_code)
+        self._allowed = allowed
 
     def prepare(self) -> None:
-        if self.request.uri == "*" and self.request.method == "OPTIONS":
-            # It asks about the server as a whole (RFC 9110 §9.3.7).
+        if self.request.method == "OPTIONS" and (self._allowed or self.request.uri == "*"):
+            # "*" asks about the server as a whole (RFC 9110 §9.3.7).
             self.set_status(204)
+            if self._allowed:
+                self.set_header("Allow", ", ".join(self.allowed_here()))
             self.finish()
             return
         raise HTTPError(self._status_code)
+
+    def allowed_here(self) -> Sequence[str]:
+        """Return the methods that other rules take for the path."""
+        return self._allowed or super().allowed_here()
 
     def check_xsrf_cookie(self) -> None:
         """Let every request pass: there is nothing to protect."""
@@ -33,6 +41,19 @@ class ErrorHandler(RequestHandler):
     def check_trusted_origin(self, origin: str) -> bool:
         """Trust every origin: there is nothing to protect."""
         return True
+
+
+class SlashHandler(RequestHandler):
+    """Sends a client to the same path with a slash at its end, or without."""
+
+    _stream_request_body = True
+
+    def initialize(self, url: str) -> None:
+        """Take where to, which is a path of this host."""
+        self._url = url
+
+    def prepare(self) -> None:
+        self.redirect(self._url, status=301 if self.request.method in ("GET", "HEAD") else 308)
 
 
 #: Stands for what a request puts into the URL of a `RedirectHandler`.

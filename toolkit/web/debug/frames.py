@@ -185,11 +185,8 @@ def _is_inner(name: object) -> bool:
 def _lines(frame: FrameType, traceback: TracebackType) -> list[Line]:
     """Return the lines around the one that a frame stood in; none if there is no source."""
     file, number = frame.f_code.co_filename, traceback.tb_lineno
-    try:
-        linecache.checkcache(file)
-        source = linecache.getlines(file, frame.f_globals)
-    except Exception:  # of a loader's
-        source = []
+    linecache.checkcache(file)
+    source = linecache.getlines(file, frame.f_globals)
     if number is None or not 0 < number <= len(source):
         return []
     start = max(1, number - LINES_AROUND)
@@ -197,10 +194,10 @@ def _lines(frame: FrameType, traceback: TracebackType) -> list[Line]:
     for at in range(start, min(len(source), number + LINES_AROUND) + 1):
         text = source[at - 1].rstrip("\r\n")
         begin, end = _columns(frame.f_code, traceback, text) if at == number else (0, 0)
-        begin, end = min(begin, MAX_LINE), min(end, MAX_LINE)
         text = text[:MAX_LINE]
-        pieces = (cut(text[:begin]), cut(text[begin:end]), cut(text[end:], MAX_LINE))
-        lines.append(Line(at, *pieces, at == number))
+        before, marked, after = text[:begin], text[begin:end], text[end:]
+        shown = cut(before, MAX_LINE), cut(marked, MAX_LINE), cut(after, MAX_LINE)
+        lines.append(Line(at, *shown, at == number))
     return lines
 
 

@@ -125,7 +125,7 @@ class Values:
         self._things = MAX_THINGS
         try:
             text = self._text(value, MAX_DEPTH)
-        except Exception as error:  # such as a dict that a thread changes meanwhile
+        except (RuntimeError, ValueError) as error:  # a thread changes it; a number is too long
             text = f"({type(error).__name__} while it was looked at)"
         text = cut(text, MAX_VALUE)
         self._left -= len(text)
