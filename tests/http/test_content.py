@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import socket
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -94,19 +95,19 @@ async def test_content_is_read_piece_by_piece(serve: Serve, chunked: bool) -> No
 @pytest.mark.feature("B12")
 async def test_a_reader_that_waits_slows_its_sender(serve: Serve) -> None:
     """What the server holds meanwhile is bounded, however much is to come."""
-    size, sent, taken = 64 * MEBIBYTE, 0, 0
-    step = asyncio.Semaphore(0)
+    size, sent, taken = 32 * MEBIBYTE, 0, 0
+    go_on = asyncio.Event()
 
     async def read(exchange: Exchange) -> bytes:
         nonlocal taken
         async for piece in exchange:
             taken += len(piece)
-            await step.acquire()
+            await go_on.wait()
         return b"%d" % taken
 
     site = serve(Reader(read), receive_buffer=65_536)
     client = await site.client()
-    client.sock.setsockopt(1, 7, 65_536)  # SO_SNDBUF
+    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
 
     async def upload() -> None:
         nonlocal sent
@@ -121,12 +122,9 @@ async def test_a_reader_that_waits_slows_its_sender(serve: Serve) -> None:
         assert (await other.get()).status == 200
         assert sent - taken < 4 * MEBIBYTE
     assert not uploading.done()
-    for _ in range(size):
-        step.release()
-        if uploading.done():
-            break
-        await asyncio.sleep(0)
+    go_on.set()
     assert (await client.answer("POST")).text == str(size)
+    await uploading
 
 
 async def test_content_of_a_first_look_is_not_lost(serve: Serve) -> None:

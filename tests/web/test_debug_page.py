@@ -169,6 +169,17 @@ async def test_serve_traceback_alone_is_plain_text(
     expect_log(caplog, "toolkit.application", "Uncaught exception")
 
 
+async def test_a_text_that_cannot_be_sent_is_shown_as_it_can(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    for settings in ({"serve_traceback": True}, DEBUG):
+        site = site_of(serve, lambda handler: fails("a\ud800b"), **settings)
+        answer = await ask(site)
+        assert answer.status == 500
+        assert "a\\ud800b" in answer.text
+    expect_log(caplog, "toolkit.application", "Uncaught exception")
+
+
 LOCAL = ["localhost", "LOCALHOST.:8888", "a.localhost", "127.0.0.1", "127.9.9.9:80", "[::1]:80"]
 OTHER = ["evil.example", "localhost.evil.example", "notlocalhost", "128.0.0.1", "0.0.0.0", "[::2]"]
 
@@ -445,6 +456,16 @@ async def test_a_form_that_cannot_be_read_is_no_trouble(
     expect_log(caplog, "toolkit.application", "Uncaught exception")
 
 
+@pytest.mark.parametrize(("size", "form"), [(10, [["a", "x" * 10]]), (100_000, [])])
+async def test_a_large_form_is_not_looked_into(
+    serve: Serve, caplog: pytest.LogCaptureFixture, size: int, form: list[Any]
+) -> None:
+    fields = JSON + "Content-Type: application/x-www-form-urlencoded\r\n"
+    answer = await ask(site_of(serve, debug=True), "/", fields, body=b"a=" + b"x" * size)
+    assert json.loads(answer.text)["request"]["form"] == form
+    expect_log(caplog, "toolkit.application", "Uncaught exception")
+
+
 async def test_a_request_of_any_size_makes_a_page_of_bounded_size(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -687,7 +708,9 @@ async def test_source_in_any_state_is_no_trouble(
     page = await page_of(serve, caplog, raiser)
     assert "ä = 1; ö = 2;" in page
     path.write_text("é / 0\n", "utf-8")
-    assert f"{path}:2" in await page_of(serve, caplog, raiser)
+    page = await page_of(serve, caplog, raiser)
+    assert f"{path}:2" in page
+    assert "<code" not in page[page.index(f"{path}:2") :]
 
 
 async def test_what_goes_over_several_lines_is_marked_to_the_end_of_the_first(

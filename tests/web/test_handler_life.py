@@ -240,6 +240,31 @@ async def test_on_sent_comes_after_the_last_byte_has_left(serve: Serve, size: in
     assert calls[1:] == [("sent", False)]
 
 
+@pytest.mark.feature("I07")
+async def test_on_sent_comes_after_a_rest_that_is_not_much(serve: Serve) -> None:
+    """So little waits that more could be written, and yet it has not left."""
+    seen: asyncio.Queue[int] = asyncio.Queue()
+
+    class Handler(RequestHandler):
+        async def get(self) -> None:
+            self.stream = self.request.connection.stream
+            while not self.stream.unsent:
+                self.write(b"x" * 1024)
+                self.flush()
+                await asyncio.sleep(0)
+
+        def on_finish(self) -> None:
+            assert self.stream.unsent > 0
+
+        def on_sent(self) -> None:
+            seen.put_nowait(self.stream.unsent)
+
+    client = await serve([("/", Handler)]).client(receive_buffer=4096)
+    await client.send(get())
+    assert (await client.answer()).status == 200
+    assert await seen.get() == 0
+
+
 async def test_on_sent_is_not_called_for_who_has_left(serve: Serve) -> None:
     finished = asyncio.Event()
     calls: list[str] = []

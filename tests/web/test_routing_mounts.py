@@ -7,7 +7,12 @@ import pytest
 
 from tests.http.client import Serve, get
 from tests.loops import expect_log
-from toolkit.httputil import HTTPHeaders, HTTPInputError, HTTPServerRequest
+from toolkit.httputil import (
+    HTTPHeaders,
+    HTTPInputError,
+    HTTPServerRequest,
+    ResponseStartLine,
+)
 from toolkit.routing import (
     AnyMatches,
     DefaultHostMatches,
@@ -28,6 +33,7 @@ from toolkit.routing import (
 )
 from toolkit.web import Application, RequestHandler, url
 from toolkit.wire.events import RequestHead
+from toolkit.wsgi import WSGIContainer
 
 
 class Named(RequestHandler):
@@ -324,6 +330,55 @@ async def test_a_router_of_ones_own_gets_what_the_rule_before_found(serve: Serve
     assert (await site.get("/a/mine/b")).text == "mine x=a mine=yes"
     assert (await site.get("/a/mine/none")).text == "next"
     assert (await serve(Mine()).get("/any")).text == "mine mine=yes"
+
+
+async def test_a_router_serves_targets_of_all_kinds_by_itself(serve: Serve) -> None:
+    """Without an application around it; what has nothing for a request lets the next one try."""
+
+    def function(request: HTTPServerRequest) -> None:
+        request.connection.write_headers(ResponseStartLine("HTTP/1.1", 200, "OK"), HTTPHeaders())
+        request.connection.write(b"function")
+        request.connection.finish()
+
+    def wsgi(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"WSGI"]
+
+    nothing = RuleRouter()
+    router = RuleRouter(
+        [
+            ("/.*", nothing),
+            (PathMatches("/app/.*"), Application([named("/app/{x}", "application")])),
+            ("/function", function),
+            mount("/wsgi", WSGIContainer(wsgi)),
+        ]
+    )
+    site = serve(router)
+    for target, expected in {
+        "/app/7": "application x=7",
+        "/function": "function",
+        "/wsgi/a": "WSGI",
+    }.items():
+        assert (await site.get(target)).text == expected
+    assert (await site.get("/none")).status == 404
+
+
+async def test_an_application_hands_a_request_on_to_targets_of_all_kinds(serve: Serve) -> None:
+    """With the arguments of each rule, and of the prefix that it is under."""
+
+    class Mine(Router):
+        def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> None:
+            seen.append(kwargs)
+
+    seen: list[dict[str, Any]] = []
+    rules = [
+        (path("/a/{x:int}"), Mine(), {"k": 1}),
+        ("/a/{y}", Named, {"name": "after"}),
+    ]
+    site = serve([mount("/{tenant}", rules)])
+    assert (await site.get("/acme/a/7")).text == "after tenant=acme y=7"
+    (kwargs,) = seen
+    assert kwargs == {"path_kwargs": {"tenant": "acme", "x": 7}, "target_kwargs": {"k": 1}}
 
 
 # -- methods and slashes -----------------------------------------------------------------

@@ -850,6 +850,31 @@ async def test_a_wait_that_is_cancelled_loses_nothing(serve: Serve) -> None:
     assert (answer.status, answer.text) == (200, "123456")
 
 
+async def test_a_part_that_is_being_dropped_is_gone(serve: Serve) -> None:
+    """What is left of it after a cancellation is not all of it."""
+    waiting = asyncio.Event()
+
+    async def body(handler: RequestHandler) -> None:
+        parts = handler.parts()
+        first = await anext(parts)
+        going_on = asyncio.create_task(parts.__anext__())
+        await turns(2)
+        going_on.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await going_on
+        waiting.set()
+        with pytest.raises(RuntimeError, match="is gone"):
+            await first.read()
+        handler.write(await (await anext(parts)).text())
+
+    client = await site_of(serve, body).client()
+    form = part("a", b"123456") + part("b", b"next") + END
+    await client.send(head(len(form)) + form[:60])
+    await waiting.wait()
+    await client.send(form[60:])
+    assert (await client.answer("POST")).text == "next"
+
+
 # -- names -------------------------------------------------------------------------------
 
 

@@ -76,6 +76,9 @@ class Application(ReversibleRouter):
     ``error_handlers``               functions of the handler and the exception, by its class or
                                      by the status, that answer in place of `write_error`
     ``log_function``                 takes the handler of each finished request
+    ``trailing_slash``               ``"redirect"``: to the path with a slash at its end, or
+                                     without, where just that has a rule
+    ``strict_routes``                a rule that is never reached is an error
     ``compress_response``            True for gzip, or codings in order of preference
     ``static_path``,                 a directory of files, below ``/static/`` or the prefix;
     ``static_url_prefix``,           for `RequestHandler.static_url` too
