@@ -13,7 +13,7 @@ import pytest
 
 from tests.http.client import Client, Serve, get, post, turns
 from toolkit.http1connection import Exchange
-from toolkit.httpserver.attending import MAX_RATIO
+from toolkit.http1connection.exchange import MAX_RATIO
 from toolkit.web import RequestHandler, stream_request_body
 from toolkit.wire.coding import RATIO_FREE
 from toolkit.wire.errors import LocalProtocolError

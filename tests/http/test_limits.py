@@ -171,9 +171,14 @@ async def test_the_longest_idle_connection_makes_room(serve: Serve) -> None:
     await busy.send(get("/wait"))
     await gate.begun.acquire()
     assert (await first.get()).text == "hello"
-    await until(lambda: any(one.idle_since is not None for one in connections))
+
+    def idle() -> int:
+        return sum(one.idle_since is not None for one in connections)
+
+    await until(lambda: idle() == 1)
     second = await site.client()
     assert (await second.get()).text == "hello"
+    await until(lambda: idle() == 2)
     third = await site.client()
     assert (await third.get()).text == "hello"
     await first.expect_end()

@@ -710,7 +710,7 @@ async def test_source_in_any_state_is_no_trouble(
     path.write_text("é / 0\n", "utf-8")
     page = await page_of(serve, caplog, raiser)
     assert f"{path}:2" in page
-    assert "<code" not in page[page.index(f"{path}:2") :]
+    assert 'class="here"' not in page[page.index(f"{path}:2") :]
 
 
 async def test_what_goes_over_several_lines_is_marked_to_the_end_of_the_first(

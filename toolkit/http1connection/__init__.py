@@ -18,7 +18,7 @@ from toolkit.http1connection.delegates import (
     serve_callable,
     serve_delegate,
 )
-from toolkit.http1connection.exchange import Application, Exchange
+from toolkit.http1connection.exchange import Application, Exchange, decode_content
 from toolkit.http1connection.options import (
     HIGH_WATER,
     MAX_DISCARD,
@@ -42,6 +42,7 @@ __all__ = [
     "HTTP1ServerConnection",
     "ServerConnection",
     "ServerOptions",
+    "decode_content",
     "delegate_application",
     "is_transfer_encoding_chunked",
     "parse_hex_int",

@@ -2,12 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from toolkit.concurrent import Future, convert_yielded
 from toolkit.http1connection.delegates import delegate_application
-from toolkit.http1connection.exchange import failed
+from toolkit.http1connection.exchange import Application, Exchange, decode_content, failed
 from toolkit.http1connection.options import ConnectionContext, ServerOptions
 from toolkit.http1connection.serving import ServerConnection
 from toolkit.httputil import (
@@ -34,6 +35,8 @@ HEXDIGITS = re.compile(r"[0-9a-fA-F]+")
 #: Bytes that the machine gets at once. Where they hold many tiny chunks, others get a turn of
 #: the loop in between.
 _SLICE = 2048
+#: Seconds in which a client of a server has to send a head, unless the parameters say so.
+HEADER_TIMEOUT = 3600.0
 #: Methods whose requests have no content unless their headers say so.
 _WITHOUT_CONTENT = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
 
@@ -421,36 +424,67 @@ class HTTP1ServerConnection:
         self.params = params if params is not None else HTTP1ConnectionParameters()
         self.context = context
         self._connection: ServerConnection | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
         self._ended: Future[None] = Future()
 
     def start_serving(self, delegate: HTTPServerConnectionDelegate) -> None:
         """Begin to read requests; ``start_request`` of the delegate is called for each."""
-        address = self.stream.peer_address
         context = self.context
         if not isinstance(context, ConnectionContext):
-            context = ConnectionContext(address, str(address[0]) if address else "", "http")
+            address = self.stream.socket.getpeername() if self.stream.socket else None
+            ip = str(address[0]) if isinstance(address, tuple) else ""
+            context = ConnectionContext(address, ip, "http")
+        options = self._options()
         self._connection = ServerConnection(
             self.stream,
-            delegate_application(delegate, self),
+            self._application(delegate, options),
             context,
-            self._options(),
+            options,
             lambda _: self._over(delegate),
         )
         self._connection.start()
+        self._sweep(self._connection)
+
+    def _application(
+        self, delegate: HTTPServerConnectionDelegate, options: ServerOptions
+    ) -> Application:
+        serve = delegate_application(delegate, self)
+        params = self.params
+
+        def handle(exchange: Exchange) -> Coroutine[Any, Any, None]:
+            if params.decompress:
+                decode_content(exchange, options.limits.body)
+            if params.body_timeout is not None and exchange.head.length:
+                exchange.set_body_timeout(params.body_timeout)
+            return serve(exchange)
+
+        return handle
 
     def _options(self) -> ServerOptions:
         params = self.params
         body = params.max_body_size
+        wait = HEADER_TIMEOUT if params.header_timeout is None else params.header_timeout
         return ServerOptions(
             Limits(
                 head=params.max_header_size or 65536,
                 body=self.stream.max_buffer_size if body is None else body,
             ),
+            header_timeout=wait,
+            idle_timeout=wait,
             keep_alive=not params.no_keep_alive,
             chunk_size=params.chunk_size or 65536,
         )
 
+    def _sweep(self, connection: ServerConnection) -> None:
+        """Look for what takes too long, again and again."""
+        loop = connection.loop
+        connection.sweep(loop.time())
+        interval = min(1.0, connection.options.shortest_timeout / 4)
+        self._sweeper = loop.call_later(interval, self._sweep, connection)
+
     def _over(self, delegate: HTTPServerConnectionDelegate) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         self._ended.set_result(None)
         delegate.on_close(self)
 

@@ -17,7 +17,7 @@ from toolkit.httputil import (
 )
 from toolkit.iostream import IOStream, StreamClosedError
 from toolkit.log import app_log
-from toolkit.wire.coding import Decoder
+from toolkit.wire.coding import Decoder, known_coding
 from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError
 from toolkit.wire.events import (
     NEED_DATA,
@@ -30,6 +30,12 @@ from toolkit.wire.events import (
 
 if TYPE_CHECKING:
     from toolkit.http1connection.serving import ServerConnection
+
+
+#: How many times its bytes a compressed request may come to.
+MAX_RATIO = 200.0
+#: The field that tells of a coding that was there.
+CONSUMED = "x-consumed-content-encoding"
 
 
 class Exchange(HTTPConnection):
@@ -509,6 +515,23 @@ class Exchange(HTTPConnection):
                 callback()
             except Exception:
                 app_log.error("Exception in drain callback %r", callback, exc_info=True)
+
+
+def decode_content(exchange: Exchange, max_size: int | None) -> None:
+    """Have content with a known coding come out decoded, up to `max_size` bytes.
+
+    What its coding was is told by X-Consumed-Content-Encoding.
+    """
+    fields = exchange.head.fields
+    coding = known_coding([value for name, value in fields if name == "content-encoding"])
+    if coding is None or not exchange.head.length:
+        return
+    told = [
+        (CONSUMED if name == "content-encoding" else name, value)
+        for name, value in fields
+        if name != CONSUMED
+    ]
+    exchange.decode(Decoder(coding, max_size, MAX_RATIO), told)
 
 
 def failed(error: Exception) -> "Future[None]":

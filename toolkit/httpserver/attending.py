@@ -5,23 +5,17 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit.http1connection import Application, ConnectionContext, Exchange
+from toolkit.http1connection import Application, ConnectionContext, Exchange, decode_content
 from toolkit.httpserver.access import AccessLog
 from toolkit.httpserver.request_ids import RequestIDs
 from toolkit.httputil import date_now
 from toolkit.log import app_log, request_id
-from toolkit.wire.coding import Decoder, known_coding
 from toolkit.wire.events import RequestHead, ResponseHead
 
-#: How many times its bytes a compressed request may come to.
-MAX_RATIO = 200.0
 #: Seconds after which a client that was turned away may try again.
 RETRY_AFTER = 1
 #: The answer to a client that was turned away.
 OVERLOADED = b"The server is overloaded; try again soon.\n"
-
-#: The field that tells of a coding that was there.
-CONSUMED = "x-consumed-content-encoding"
 
 _Policy = Callable[[RequestHead, ConnectionContext], ConnectionContext]
 
@@ -77,8 +71,8 @@ class Attendant:
         self.active += 1
         if exchange.number == self.max_requests_per_connection:
             exchange.close_after()
-        if self.decompress and exchange.head.length:
-            self._decode(exchange)
+        if self.decompress:
+            decode_content(exchange, self.max_body)
         application = self.application
         if self.max_requests is not None and self.active > self.max_requests:
             application = turn_away
@@ -89,18 +83,6 @@ class Attendant:
         exchange.request_id = self.request_ids(exchange.head, exchange.context)
         exchange.extra_fields = [(self.request_ids.header, exchange.request_id)]
         return _identified(application, exchange)
-
-    def _decode(self, exchange: Exchange) -> None:
-        head = exchange.head
-        coding = known_coding([value for name, value in head.fields if name == "content-encoding"])
-        if coding is None:
-            return
-        fields = [
-            (CONSUMED if name == "content-encoding" else name, value)
-            for name, value in head.fields
-            if name != CONSUMED
-        ]
-        exchange.decode(Decoder(coding, self.max_body, MAX_RATIO), fields)
 
     def _ended(self, exchange: Exchange) -> None:
         self.active -= 1

@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from toolkit.http1connection import ExchangeDelegate, serve_callable, serve_delegate
@@ -277,9 +278,11 @@ class ReversibleRuleRouter(ReversibleRouter, RuleRouter):
         if name in self.named_rules:
             return self.named_rules[name].reverse(*args, **kwargs)
         for router in self._inner:
-            path = router.reverse_url(name, *args, **kwargs)
-            if path is not None:
-                return path
+            # An application raises KeyError for a name that it does not know.
+            with suppress(KeyError):
+                path = router.reverse_url(name, *args, **kwargs)
+                if path is not None:
+                    return path
         return None
 
 

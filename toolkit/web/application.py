@@ -319,7 +319,11 @@ class _HandlerRouter(ReversibleRuleRouter):
         target = rule.target
         if is_handler_class(target) or isinstance(target, RuleRouter):
             return rule
-        known = callable(target) or isinstance(target, HTTPServerConnectionDelegate)
+        known = (
+            callable(target)
+            or hasattr(target, "handle_exchange")
+            or isinstance(target, HTTPServerConnectionDelegate)
+        )
         if isinstance(target, type) or not known:
             raise TypeError(
                 f"target {target!r} of a rule; a RequestHandler subclass, a router, an "
