@@ -13,7 +13,7 @@ demo: .venv/installed-demo
 	$(BIN)/python -m demos.showcase --port=$(PORT)
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: lint types coverage test
 

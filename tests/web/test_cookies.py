@@ -27,6 +27,7 @@ async def set_cookies(serve: Serve, *calls: dict[str, Any]) -> list[str]:
     return (await site_of(serve, body).get()).all("set-cookie")
 
 
+@pytest.mark.feature("L05")
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [

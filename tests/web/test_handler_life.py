@@ -244,6 +244,7 @@ async def test_on_sent_comes_after_the_last_byte_has_left(serve: Serve, size: in
 async def test_on_sent_comes_after_a_rest_that_is_not_much(serve: Serve) -> None:
     """So little waits that more could be written, and yet it has not left."""
     seen: asyncio.Queue[int] = asyncio.Queue()
+    finished = asyncio.Event()
 
     class Handler(RequestHandler):
         async def get(self) -> None:
@@ -255,12 +256,14 @@ async def test_on_sent_comes_after_a_rest_that_is_not_much(serve: Serve) -> None
 
         def on_finish(self) -> None:
             assert self.stream.unsent > 0
+            finished.set()
 
         def on_sent(self) -> None:
             seen.put_nowait(self.stream.unsent)
 
     client = await serve([("/", Handler)]).client(receive_buffer=4096)
     await client.send(get())
+    await finished.wait()
     assert (await client.answer()).status == 200
     assert await seen.get() == 0
 
@@ -553,6 +556,7 @@ async def test_a_handler_ends_with_its_thread_though_it_is_cancelled(serve: Serv
             loop.call_soon_threadsafe(begun.set)
             go_on.wait()
             order.append("thread")
+            raise ValueError("nobody hears of it")
 
         def on_connection_close(self) -> None:
             order.append("left")

@@ -165,7 +165,8 @@ class ServerConnection:
         self._received += len(data)
         if self._reader is not None:
             self._wake_reader()
-        elif machine.unread > HIGH_WATER:
+        if machine.unread > HIGH_WATER:
+            # Also where somebody is about to read: more may come within this turn.
             self.stream.pause_reading()
         if not data:
             # The client may only have closed its way out, so the answer still goes; but a

@@ -132,6 +132,9 @@ def run_in_thread(method: Callable[..., None]) -> Callable[..., Awaitable[None]]
         loop = asyncio.get_running_loop()
         home = threading.get_ident()
 
+        handed_over: asyncio.Future[None] = loop.create_future()
+        handed_over.set_result(None)
+
         def bridged(name: str) -> Callable[..., Any]:
             direct: Callable[..., Any] = getattr(self, name)
 
@@ -143,12 +146,11 @@ def run_in_thread(method: Callable[..., None]) -> Callable[..., Awaitable[None]]
                     await direct(*args, **kwargs)
 
                 asyncio.run_coroutine_threadsafe(in_loop(), loop).result()
-                return loop_done
+                return handed_over
 
             return call
 
-        loop_done: asyncio.Future[None] = loop.create_future()
-        loop_done.set_result(None)
+        # All ways to send something, such as `redirect` and `render`, end in these two.
         names = ("flush", "finish")
         for name in names:
             setattr(self, name, bridged(name))
@@ -173,5 +175,7 @@ async def _to_its_end(work: Awaitable[None]) -> None:
         except Exception:
             break  # it is raised below
     if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # nobody is there any more to hear of it
         raise cancelled
     task.result()

@@ -398,7 +398,8 @@ class RequestHandler:
             http.cookies.CookieError, which is a ValueError here: a name or an attribute that
                 would be read as something else.
 
-        Names that begin with ``__Host-`` or ``__Secure-`` make the cookie a secure one.
+        Names that begin with ``__Host-`` or ``__Secure-`` make the cookie a secure one. An
+        error page sets the cookies that were set before the error, too.
         """
         if self._new_cookies is None:
             self._new_cookies = {}
@@ -936,9 +937,7 @@ class RequestHandler:
         modules = UIModules(self, self.application.ui_modules)
         found = ObjectDict(_tt_modules=modules, modules=modules)
         for name, method in self.application.ui_methods.items():
-            found[name] = (
-                method.__get__(self) if hasattr(method, "__get__") else partial(method, self)
-            )
+            found[name] = partial(method, self)
         return found
 
     def _release_modules(self) -> None:
