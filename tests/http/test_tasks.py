@@ -395,17 +395,13 @@ async def _wait_and_cancel_itself(handler: RequestHandler) -> None:
     await asyncio.sleep(0)
 
 
-async def _raise_cancelled(handler: RequestHandler) -> None:
-    raise asyncio.CancelledError
-
-
 def _cancel_current() -> None:
     task = asyncio.current_task()
     assert task is not None
     task.cancel()
 
 
-@pytest.mark.parametrize("body", [_cancel_itself, _wait_and_cancel_itself, _raise_cancelled])
+@pytest.mark.parametrize("body", [_cancel_itself, _wait_and_cancel_itself])
 async def test_a_handler_that_cancels_itself_costs_its_own_connection_only(
     serve: Serve, body: Body
 ) -> None:
@@ -419,6 +415,20 @@ async def test_a_handler_that_cancels_itself_costs_its_own_connection_only(
     assert raw == b"" or raw.startswith(b"HTTP/1.1 500 ")
     assert (await other.get("/hello")).text == "hello"
     assert (await site.get("/hello")).text == "hello"
+
+
+async def test_a_cancellation_of_something_else_is_an_error_like_others(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The handler waited for what somebody cancelled, and is not cancelled itself."""
+
+    async def wait_for_the_cancelled(handler: RequestHandler) -> None:
+        raise asyncio.CancelledError
+
+    client = await serve([("/", handler_of(wait_for_the_cancelled)), ("/hello", Hello)]).client()
+    assert (await client.get()).status == 500
+    assert (await client.get("/hello")).text == "hello"
+    expect_log(caplog, "toolkit.application", "Uncaught exception GET /")
 
 
 @pytest.mark.parametrize("pipelined", [False, True])
