@@ -713,7 +713,7 @@ class Early(RequestHandler):
 async def test_a_little_unread_content_is_thrown_away(
     serve: Serve, size: int, chunked: bool, together: bool
 ) -> None:
-    """What looks like a request in it is none; behind chunks, whose end is open, nothing is read."""
+    """What looks like a request in it is none; behind chunks nothing is read any more."""
     client = await serve([("/", Early), ("/canary", Canary), ("/next", Echo)]).client()
     body = CANARY + b"x" * size
     head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body)
