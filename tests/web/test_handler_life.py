@@ -438,7 +438,6 @@ async def test_no_function_answers_after_the_head_was_sent(
 word: contextvars.ContextVar[str] = contextvars.ContextVar("word")
 
 
-@pytest.mark.feature("A07")
 async def test_a_method_may_run_in_a_thread(serve: Serve) -> None:
     """With the context of the request; other requests go on meanwhile."""
     begun, go_on = asyncio.Event(), threading.Event()
