@@ -568,3 +568,24 @@ def test_a_checked_head_is_sent_without_a_second_look() -> None:
         machine.send_head(ResponseHead(200, [("X", "\u20ac")], checked=True), b"", True)
     raw = machine.send_head(ResponseHead(200, [("X", "a")], checked=True), b"hi", True)
     assert raw == b"HTTP/1.1 200 OK\r\nX: a\r\nContent-Length: 2\r\n\r\nhi"
+
+
+def test_a_head_is_asked_for_one_field_or_for_all_names() -> None:
+    """Whether the names were gathered before or not."""
+    head = RequestHead("GET", "/", [("host", "h"), ("accept", "*/*")])
+    for _ in range(2):
+        assert (head.has("accept"), head.has("range")) == (True, False)
+        assert head.names == {"host", "accept"}
+
+
+def test_a_machine_that_has_read_all_is_starved() -> None:
+    """Unless nothing more will come."""
+    machine = Machine(SERVER)
+    assert machine.starved
+    machine.receive(b"GET")
+    assert not machine.starved
+    machine.receive(b" / HTTP/1.1\r\nHost: h\r\n\r\n")
+    machine.next_event()
+    assert machine.starved
+    machine.receive(b"")
+    assert not machine.starved

@@ -84,6 +84,12 @@ def test_a_date_in_another_form_is_an_error(other: bytes) -> None:
         read_der(data)
 
 
+def test_a_date_that_is_none_is_an_error() -> None:
+    start = SAMPLE.index(b"\x17\x0d") + 2
+    with pytest.raises(ValueError, match="time '"):
+        read_der(SAMPLE[: start + 4] + b"x" + SAMPLE[start + 5 :])
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
