@@ -12,12 +12,6 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-
-def gzipped(data: bytes) -> bytes:
-    """Compress, to the same bytes at all times: names of tests are made of them."""
-    return gzip.compress(data, mtime=0)
-
-
 import pytest
 import trustme
 
@@ -45,6 +39,12 @@ from toolkit.simple_httpclient import (
 from toolkit.testing import ExpectLog
 from toolkit.web import RequestHandler
 from toolkit.wire.events import ResponseHead
+
+
+def gzipped(data: bytes) -> bytes:
+    """Compress, to the same bytes at all times: names of tests are made of them."""
+    return gzip.compress(data, mtime=0)
+
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
