@@ -322,7 +322,9 @@ class Watched:
                 raise Broken(f"{event!r} after an error")
         if not machine.response_started:
             raw = machine.send_head(ResponseHead(error.status), b"no", end=True)
-            check(b"\r\nConnection: close\r\n" in raw, "refusal that does not close")
+            # To a client of HTTP/1.0 that goes without saying.
+            old = self._head is not None and self._head.version == "HTTP/1.0"
+            check(old or b"\r\nConnection: close\r\n" in raw, "refusal that does not close")
         try:
             machine.send_head(ResponseHead(200), b"", end=True)
         except LocalProtocolError:
