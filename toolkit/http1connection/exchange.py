@@ -230,7 +230,7 @@ class Exchange(HTTPConnection):
         self.status = head.status
         self.sent = len(body)
         self.answer_ended = True
-        if self._answered is not None:
+        if self._watched:
             self._tell_answered()
         return stream.accepted()
 
@@ -279,8 +279,7 @@ class Exchange(HTTPConnection):
         connection = self._open()
         connection.write(connection.machine.send_end(trailers))
         self.answer_ended = True
-        if self._answered is not None:
-            self._tell_answered()
+        self._tell_answered()
 
     async def drained(self) -> None:
         """Wait until the client has taken enough of what was sent for more to be sent.
@@ -316,11 +315,6 @@ class Exchange(HTTPConnection):
     def closed(self) -> bool:
         """Whether the client is gone, or the exchange over."""
         return self._connection is None or self._connection.stream.closed()
-
-    @property
-    def keeps_connection(self) -> bool:
-        """Whether the connection is to go on after this exchange."""
-        return self._connection is not None and self._connection.machine.keep_alive
 
     @property
     def draining(self) -> bool:
@@ -494,16 +488,14 @@ class Exchange(HTTPConnection):
             self._deadline.cancel()
         if self._body_deadline is not None:
             self._body_deadline.cancel()
-        if self._answered is not None:
-            self._tell_answered()
+        self._tell_answered()
         ended, self._ended = self._ended, None
         if ended is not None:
             ended(self)
 
     def tell_closed(self) -> Callable[[], None] | None:
         """Return what the client's leaving is to be told to, once."""
-        if self._answered is not None:
-            self._tell_answered()
+        self._tell_answered()
         callback, self._close_callback = self._close_callback, None
         return callback
 

@@ -1,23 +1,22 @@
 """What a server does around each exchange; a server that does none of it pays nothing."""
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit.http1connection import Application, ConnectionContext, Exchange, decode_content
+from toolkit.http1connection import Application, Exchange, decode_content
 from toolkit.httpserver.access import AccessLog
+from toolkit.httpserver.forwarding import Policy
 from toolkit.httpserver.request_ids import RequestIDs
 from toolkit.httputil import date_now
 from toolkit.log import app_log, request_id
-from toolkit.wire.events import RequestHead, ResponseHead
+from toolkit.wire.events import ResponseHead
 
 #: Seconds after which a client that was turned away may try again.
 RETRY_AFTER = 1
 #: The answer to a client that was turned away.
 OVERLOADED = b"The server is overloaded; try again soon.\n"
-
-_Policy = Callable[[RequestHead, ConnectionContext], ConnectionContext]
 
 
 @dataclass(slots=True)
@@ -37,7 +36,7 @@ class Attendant:
     """
 
     application: Application
-    forwarding: _Policy | None = None
+    forwarding: Policy | None = None
     request_ids: RequestIDs | None = None
     access_log: AccessLog | None = None
     decompress: bool = False

@@ -64,12 +64,6 @@ FORBIDDEN_TRAILERS = frozenset(
 )
 
 
-def parse_fields(block: bytes | bytearray, limit: int) -> Fields | None:
-    """Read a block of field lines as `read_block` does, and return the fields alone."""
-    found = read_block(block.decode("latin-1"), limit)
-    return None if found is None else found[0]
-
-
 def read_block(block: str, limit: int) -> tuple[Fields, list[Field]] | None:
     """Read a block of whole field lines at once, those that are known by a look-up each.
 

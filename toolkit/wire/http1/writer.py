@@ -60,8 +60,12 @@ def write_response(
             raise LocalProtocolError(f"content of {left} bytes in a 205 response, which has none")
     elif method in _SPECIAL or status in _BODYLESS:
         state, left = NOTHING, 0
-        if method == "CONNECT" and status < 300:
-            state = SWITCHED
+        if method == "CONNECT":
+            if status < 300:
+                state = SWITCHED
+            else:
+                # What follows may be meant for the other end of the tunnel that there is not.
+                keep_alive = False
         if may_have_body(status, method):
             state, left, length = _frame(framing, body, end, chunks=not http10)
         else:
@@ -74,9 +78,6 @@ def write_response(
         keep_alive = False
     options = framing.get("connection")
     if options is not None and "close" in list_items(options):
-        keep_alive = False
-    if method == "CONNECT" and status >= 300:
-        # What follows may be meant for the other end of the tunnel that there is not.
         keep_alive = False
     if not keep_alive:
         # In HTTP/1.0 it goes without saying, unless the client has asked for something else.
