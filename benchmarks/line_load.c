@@ -1,9 +1,9 @@
 /* Ask a server for the echo of a line, over and over on many connections at once.
  *
- *     line-load PORT CONNECTIONS SECONDS ECHOES PER_CONNECTION
+ *     line-load PORT CONNECTIONS SECONDS ECHOES PER_CONNECTION BURST
  *
- * Each connection asks, waits for its echo, and asks again; after PER_CONNECTION echoes (0: never) it
- * is closed and a new one opened. The whole ends after SECONDS, or after ECHOES, whichever is not 0
+ * Each connection asks by BURST lines at once, waits for their echoes, and asks again; after
+ * PER_CONNECTION bursts (0: never) it is closed and a new one opened. The whole ends after SECONDS, or after ECHOES, whichever is not 0
  * and comes first. One line on stdout says what was seen, as JSON; times are in seconds. Anything
  * wrong ends the program with a line on stderr and status 1.
  *
@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define LINE 64              /* bytes of a line, its newline included */
+#define MOST_LINES 256       /* of a burst; a socket takes them in one go */
 #define PATIENCE 10000       /* ms without any event after which the server is taken to hang */
 #define MOST_MICROSECONDS 1000000 /* longer answers are counted as this long */
 #define SOURCES 200          /* 127.0.0.1 and on: ports of closed connections are not free at once */
@@ -30,15 +31,16 @@
 
 struct connection {
     int fd;
-    size_t received; /* of the echo that is waited for */
-    long left;       /* echoes until it is closed; 0 for no such limit */
+    size_t received; /* of the echoes that are waited for */
+    long left;       /* bursts until it is closed; 0 for no such limit */
     double asked;
 };
 
 static struct sockaddr_in server;
-static char line[LINE];
+static char lines[MOST_LINES * LINE];
+static size_t burst; /* bytes */
 static unsigned answered_within[MOST_MICROSECONDS + 1];
-static long echoes, opened, per_connection;
+static long echoes, bursts, opened, per_connection;
 static int poller;
 
 static void fail(const char *what) {
@@ -80,26 +82,27 @@ static void open_connection(struct connection *connection) {
 static void ask(struct connection *connection) {
     connection->received = 0;
     connection->asked = now();
-    /* A line always fits: the echo of the one before has been read. */
-    if (send(connection->fd, line, LINE, MSG_NOSIGNAL) != LINE)
+    /* It always fits: the echo of the burst before has been read. */
+    if (send(connection->fd, lines, burst, MSG_NOSIGNAL) != (ssize_t)burst)
         fail("send");
 }
 
 static void hear(struct connection *connection) {
-    char answer[LINE];
-    size_t wanted = LINE - connection->received;
+    char answer[MOST_LINES * LINE];
+    size_t wanted = burst - connection->received;
     errno = 0;
     ssize_t size = recv(connection->fd, answer, wanted, 0);
     if (size < 0 && errno == EAGAIN)
         return;
-    if (size <= 0 || memcmp(answer, line + connection->received, size) != 0)
+    if (size <= 0 || memcmp(answer, lines + connection->received, size) != 0)
         fail("recv");
     connection->received += size;
-    if (connection->received < LINE)
+    if (connection->received < burst)
         return;
     long microseconds = (now() - connection->asked) * 1e6;
     answered_within[microseconds < MOST_MICROSECONDS ? microseconds : MOST_MICROSECONDS]++;
-    echoes++;
+    echoes += burst / LINE;
+    bursts++;
     if (connection->left && --connection->left == 0) {
         close(connection->fd);
         open_connection(connection);
@@ -126,15 +129,17 @@ static double percentile(double share) {
     long seen = 0;
     for (long microseconds = 0; microseconds < MOST_MICROSECONDS; microseconds++) {
         seen += answered_within[microseconds];
-        if (seen >= share * echoes)
+        if (seen >= share * bursts)
             return microseconds * 1e-6;
     }
     return MOST_MICROSECONDS * 1e-6;
 }
 
 int main(int count, char **arguments) {
-    if (count != 6) {
-        fprintf(stderr, "usage: line-load PORT CONNECTIONS SECONDS ECHOES PER_CONNECTION\n");
+    int lines_at_once = count == 7 ? atoi(arguments[6]) : 0;
+    if (lines_at_once < 1 || lines_at_once > MOST_LINES) {
+        fprintf(stderr, "usage: line-load PORT CONNECTIONS SECONDS ECHOES PER_CONNECTION BURST; "
+                        "a burst has 1 to %d lines\n", MOST_LINES);
         return 2;
     }
     int connections = atoi(arguments[2]);
@@ -144,8 +149,10 @@ int main(int count, char **arguments) {
     server.sin_family = AF_INET;
     server.sin_port = htons(atoi(arguments[1]));
     server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    memset(line, 'x', LINE);
-    line[LINE - 1] = '\n';
+    burst = lines_at_once * LINE;
+    memset(lines, 'x', burst);
+    for (size_t end = LINE; end <= burst; end += LINE)
+        lines[end - 1] = '\n';
     poller = epoll_create1(0);
     struct connection *all = calloc(connections, sizeof *all);
     if (poller < 0 || all == NULL)

@@ -106,19 +106,21 @@ def run_lines(
     echoes: int = 0,
     connections: int = CONNECTIONS,
     per_connection: int = 0,
+    burst: int = 1,
     timeout: float = GRACE,
     program: Path = LINE_LOAD,
 ) -> Load:
     """Ask for echoes of lines for `seconds`, or until `echoes` have come, from `core`.
 
     Args:
-        per_connection: echoes after which a connection is closed and another one opened.
+        per_connection: bursts after which a connection is closed and another one opened.
+        burst: lines that a connection sends at once, before it waits for their echoes.
         timeout: seconds beyond `seconds` after which the program is taken to hang.
 
     Raises:
         LoadError: a connection failed, or an echo was wrong or did not come.
     """
-    numbers = (port, connections, seconds, echoes, per_connection)
+    numbers = (port, connections, seconds, echoes, per_connection, burst)
     output = _run([str(program), *map(str, numbers)], seconds + timeout, core)
     seen = json.loads(output)
     if not seen["echoes"]:

@@ -129,6 +129,8 @@ GOALS = (
         for goal in (
             Goal("lines", f"toolkit-{loop}", f"tornado-{loop}", at_least=3.0),
             Goal("lines", f"toolkit-{loop}", f"streams-{loop}", at_least=1.2),
+            Goal("bursts", f"toolkit-{loop}", f"tornado-{loop}", at_least=3.0),
+            Goal("bursts", f"toolkit-{loop}", f"streams-{loop}", at_least=1.2),
             Goal("bulk", f"toolkit-{loop}", f"tornado-{loop}", at_least=2.0),
             Goal("bulk", f"relay-{loop}", f"tornado-{loop}", at_least=2.0),
             Goal("bulk", f"toolkit-{loop}", f"streams-{loop}", at_least=1.0),

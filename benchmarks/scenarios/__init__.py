@@ -3,13 +3,14 @@
 from benchmarks.scenarios.base import Cores, Scenario, Sizes
 from benchmarks.scenarios.bulk import Bulk, SlowReader
 from benchmarks.scenarios.endurance import BusyIdle, IdleHTTP, Soak
-from benchmarks.scenarios.lines import Churn, Idle, Lines
+from benchmarks.scenarios.lines import Bursts, Churn, Idle, Lines
 from benchmarks.scenarios.slow import SlowHTTP
 from benchmarks.scenarios.web import WEB
 
 SCENARIOS: tuple[Scenario, ...] = (
     *WEB,
     Lines(),
+    Bursts(),
     Bulk(),
     SlowReader(),
     Idle(),

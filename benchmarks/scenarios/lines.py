@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.load import CONNECTIONS, LINE_LOAD, LoadError, run_lines
+from benchmarks.load import CONNECTIONS, LINE_LOAD, Load, LoadError, run_lines
 from benchmarks.peers import LINE_PEERS, STREAM_COMPARISONS, Peer
 from benchmarks.process import ADDRESS, START_TIMEOUT, Server, ServerError, pinned, settled
 from benchmarks.report import Column, Layout, Values, number
@@ -39,6 +39,7 @@ class Lines(Scenario):
 
     name = "lines"
     title = "echo of lines of 64 bytes"
+    burst = 1
     layout = Layout(
         peers=LINE_PEERS,
         columns=work_columns("echo"),
@@ -59,16 +60,35 @@ class Lines(Scenario):
 
     def measure(self, peer: Peer, cores: Cores, sizes: Sizes) -> Values:
         with Server(peer, cores.server) as server:
-            run_lines(server.port, cores.load, seconds=WARM_UP, program=self.program)
+            self._load(server, cores, WARM_UP)
             before = server.cpu_time()
-            load = run_lines(server.port, cores.load, seconds=sizes.seconds, program=self.program)
+            load = self._load(server, cores, sizes.seconds)
             return work_values(load, server.cpu_time() - before)
 
+    def _load(self, server: Server, cores: Cores, seconds: float) -> Load:
+        return run_lines(
+            server.port, cores.load, seconds=seconds, burst=self.burst, program=self.program
+        )
+
     def describe(self, sizes: Sizes) -> str:
+        asked = "its echo" if self.burst == 1 else f"the echoes of {self.burst} lines sent at once"
         return (
             f"{CONNECTIONS} connections, {WARM_UP} s to warm up, then {sizes.seconds} s; "
-            "each waits for its echo before it asks again"
+            f"each waits for {asked} before it asks again"
         )
+
+
+class Bursts(Lines):
+    """The same by connections that do not wait for each single echo.
+
+    With `lines` five of six microseconds of a bare protocol go to the kernel, which takes and
+    sends one line at a time for everybody. Here it does so once for a whole burst, and what a
+    server itself does for a line shows.
+    """
+
+    name = "bursts"
+    title = "echo of lines of 64 bytes, 16 at once"
+    burst = 16
 
 
 class Churn(Lines):

@@ -39,8 +39,10 @@ class Resumable(Handover[_T]):
     driver: "_Driver[Any] | None"
 
     def __await__(self) -> Generator[Any, None, _T]:
+        if self.done():
+            return _await(self)
         task = _current_task(self.get_loop())
-        if (task is not None and type(task.get_coro()) is _Driver) or self.done():
+        if task is not None and type(task.get_coro()) is _Driver:
             # A driver gives back by itself what it could not hand over.
             return _await(self)
         return self._wait()

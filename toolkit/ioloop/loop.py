@@ -4,7 +4,6 @@ import asyncio
 import concurrent.futures
 import datetime
 import functools
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -342,17 +341,6 @@ class IOLoop(Configurable):
             future.add_done_callback(lambda done: self.add_callback(callback, done))
         else:
             raise TypeError(f"add_future takes a Future, not {future!r:.100}")
-
-    @lazy
-    def gathers_writes(self) -> bool:
-        """Whether the loop's transports send at the end of a turn what was written in it.
-
-        Those of uvloop did, before its version 0.23.
-        """
-        if not type(self.asyncio_loop).__module__.startswith("uvloop"):
-            return False
-        version: str = sys.modules["uvloop"].__version__
-        return tuple(map(int, version.split(".")[:2])) < (0, 23)
 
     @lazy
     def done(self) -> "Future[None]":

@@ -13,8 +13,8 @@ from toolkit.iostream.incoming import Incoming
 from toolkit.iostream.reads import ReadInto
 from toolkit.log import app_log
 
-#: Bytes that may wait for the end of a turn without their writer, where the loop sends them then.
-TURN_SIZE = 64 * 1024
+#: Bytes that may wait for the end of the callback in which they are written.
+CORK_SIZE = 64 * 1024
 #: Seconds in which the peer of a closed stream has to take more of what was written before.
 CLOSE_TIMEOUT = 30.0
 
@@ -45,7 +45,7 @@ class BaseIOStream(Incoming):
         error: what closed the stream; None for an orderly end.
     """
 
-    __slots__ = ("_blocked", "_gathers", "max_write_buffer_size")
+    __slots__ = ("_blocked", "max_write_buffer_size")
 
     _lost = False  # nothing moves bytes any more
     _close_callback: Callable[[], None] | None = None
@@ -62,7 +62,6 @@ class BaseIOStream(Incoming):
     ) -> None:
         super().__init__(max_buffer_size, read_chunk_size)
         self.max_write_buffer_size = max_write_buffer_size
-        self._gathers = False  # whether the loop sends what is written at the end of its turn
         self._blocked = False  # whether too many bytes wait to be sent
 
     # -- what a subclass of a program gives ----------------------------------------------
@@ -100,8 +99,9 @@ class BaseIOStream(Incoming):
     def write(self, data: bytes | bytearray | memoryview) -> "Future[None]":
         """Send bytes; the future is done when all of them have left the program.
 
-        With uvloop it is done already for bytes that leave with the end of this turn of the
-        loop. Should the peer take none, they wait, and the next `write` waits for them.
+        A reader who goes on in the callback that brought him bytes, as that of a
+        `handle_stream` does, finds it done already, up to 64 KiB: what he writes leaves as one
+        when he waits again. Should the peer take none, it waits, and the next `write` for it.
 
         Args:
             data: that of a writable memoryview must not change before.
@@ -113,14 +113,7 @@ class BaseIOStream(Incoming):
         self.write_nowait(data)
         if transport is None or self._blocked or self._closed:
             return self.flushed()
-        unsent = transport.get_write_buffer_size()
-        if not unsent or (
-            # It waits for the end of the turn, and nothing else does.
-            self._gathers
-            and unsent == len(data) <= TURN_SIZE
-            # The buffer of a view is the caller's again when the future is done.
-            and type(data) is not memoryview
-        ):
+        if self._corked is not None or not transport.get_write_buffer_size():
             return self.io_loop.done
         return self.flushed()
 
@@ -132,14 +125,26 @@ class BaseIOStream(Incoming):
         """
         transport = self._transport
         if (
-            transport is not None
-            and type(data) is bytes
-            and not self._closed
-            and self.max_write_buffer_size is None
+            transport is None
+            or type(data) is not bytes
+            or self._closed
+            or self.max_write_buffer_size is not None
         ):
-            transport.write(data)
-        else:
             self._write_with_care(data)
+        elif self._corked is None:
+            transport.write(data)
+        elif self._corked:
+            self._keep(self._corked, data)
+        else:
+            self._corked = data
+
+    def _keep(self, corked: bytes | bytearray, data: bytes) -> None:
+        """Add to what leaves at the end of the callback."""
+        if type(corked) is not bytearray:
+            self._corked = corked = bytearray(corked)
+        corked += data
+        if len(corked) > CORK_SIZE:
+            self._uncork()
 
     def _write_with_care(self, data: bytes | bytearray | memoryview) -> None:
         if self._closed:
@@ -149,10 +154,14 @@ class BaseIOStream(Incoming):
         limit = self.max_write_buffer_size
         if limit is not None and self.unsent + len(data) > limit:
             raise StreamBufferFullError("Reached maximum write buffer size")
-        if self._transport is not None:
+        if self._transport is None:
+            if data:
+                self._write_early(bytes(data))
+        elif self._corked is not None and type(data) is bytes:
+            self._keep(self._corked, data)
+        else:
+            self._uncork()
             self._transport.write(data)
-        elif data:
-            self._write_early(bytes(data))
 
     def _write_early(self, data: bytes) -> None:
         """Keep bytes for the transport, which is not there yet."""
@@ -167,6 +176,7 @@ class BaseIOStream(Incoming):
 
         Its error is StreamClosedError when the stream was closed before.
         """
+        self._uncork()
         if self._transport is not None and self._transport.get_write_buffer_size():
             self._watch_sending()
         if not self._blocked and not self._closed:
@@ -200,6 +210,7 @@ class BaseIOStream(Incoming):
             raise StreamClosedError(real_error=self.error)
         if not self._transport.can_write_eof():
             raise NotImplementedError(f"{type(self).__name__} has no way to end one direction")
+        self._uncork()
         self._transport.write_eof()
 
     async def drained(self) -> None:
@@ -219,7 +230,7 @@ class BaseIOStream(Incoming):
     def unsent(self) -> int:
         """Bytes written that have not left the program."""
         if self._transport is not None:
-            return self._transport.get_write_buffer_size()
+            return self._transport.get_write_buffer_size() + len(self._corked or b"")
         return sum(map(len, self._early)) if self._early else 0
 
     def _watch_sending(self) -> None:
@@ -251,9 +262,6 @@ class BaseIOStream(Incoming):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; called by the loop."""
         self._transport = cast(asyncio.Transport, transport)
-        self._gathers = self.io_loop.gathers_writes and not isinstance(
-            transport, DescriptorTransport
-        )
         early = self._early
         if early:
             self._early = None
@@ -355,11 +363,13 @@ class BaseIOStream(Incoming):
             return
         if exc_info:
             self.error = _as_error(exc_info)
+        self._uncork()
         self._finish()
         self._shut(abort=False)
 
     def abort(self) -> None:
         """Close the stream at once; what was not sent is lost."""
+        self._corked = None
         self._finish()
         self._shut(abort=True)
 

@@ -45,6 +45,7 @@ class Incoming(asyncio.Protocol):
         "__weakref__",
         "_closed",
         "_consumer",
+        "_corked",
         "_data",
         "_eof",
         "_full",
@@ -79,6 +80,8 @@ class Incoming(asyncio.Protocol):
         self._read: PendingRead | None = None
         self._read_future: ReadFuture[Any] | None = None
         self._reads = 0  # satisfied so far
+        # What the reader writes within the callback that brought him bytes; None outside of it.
+        self._corked: bytes | bytearray | None = None
         self._consumer: Callable[[bytes], None] | None = None
         self._full = False  # more waits than anybody has asked for
         self._eof = False
@@ -284,12 +287,12 @@ class Incoming(asyncio.Protocol):
     def _take(self, size: int) -> bytes:
         """Take bytes out of the buffer."""
         data, start = self._data, self._position
-        if size == len(data):
-            self._data = b""
-            return bytes(data)  # of bytes: themselves
-        self._consume(size)
+        if start + size == len(data):
+            self._data, self._position = b"", 0
+        else:
+            self._position = start + size
         if type(data) is bytes:
-            return data[start : start + size]
+            return data[start : start + size]  # of all of them: themselves
         with memoryview(data) as view:
             return bytes(view[start : start + size])
 
@@ -441,7 +444,19 @@ class Incoming(asyncio.Protocol):
             self._data = data
         read = self._read
         if read is not None:
-            self._try_read(seen)
+            transport = self._transport
+            if (
+                transport is not None
+                and self._corked is None
+                and not transport.get_write_buffer_size()
+            ):
+                # A reader who goes on in place may find many messages in this chunk. What he
+                # writes for each leaves at once: a system call takes longer than his work.
+                self._corked = b""
+                self._try_read(seen)
+                self._uncork()
+            else:
+                self._try_read(seen)
         if self._read is None and self._has_enough():
             if read is not None and hasattr(self._transport, "max_size"):
                 # asyncio's transport brings no more in this turn, and in the next one the
@@ -450,6 +465,12 @@ class Incoming(asyncio.Protocol):
                 self.io_loop.asyncio_loop.call_soon(self._stop_when_enough)
             else:
                 self._stop_when_enough()
+
+    def _uncork(self) -> None:
+        """Send what was kept for the end of the callback; from here on nothing is kept."""
+        corked, self._corked = self._corked, None
+        if corked and self._transport is not None:
+            self._transport.write(corked)
 
     def _has_enough(self) -> bool:
         """Say whether no more is to be taken in before somebody reads."""

@@ -312,6 +312,7 @@ class IOStream(BaseIOStream):
             ValueError: a read or a write waits, or the stream is not connected.
             ssl.SSLError: the handshake failed.
         """
+        self._uncork()
         if self.reading() or self._consumer or self.unsent or self._connecting or self._closed:
             raise ValueError("IOStream is not idle; cannot convert to SSL")
         context = ssl_options_to_context(ssl_options or {}, server_side=server_side)
