@@ -11,8 +11,17 @@ from tests.house.modules import MODULES, imports
 FLOORS = [
     ["wire"],
     ["_version", "util", "escape", "log", "options", "locale", "template", "httputil"],
-    ["concurrent", "ioloop", "gen", "platform", "locks", "queues", "files"],
-    ["netutil", "iostream", "process", "tcpclient", "datagram", "tcpserver", "autoreload"],
+    ["concurrent", "ioloop", "gen", "locks", "queues", "files"],
+    [
+        "netutil",
+        "iostream",
+        "process",
+        "tcpclient",
+        "datagram",
+        "tcpserver",
+        "autoreload",
+        "platform",
+    ],
     [
         "http1connection",
         "http2connection",

@@ -53,7 +53,7 @@ class Resolver(Configurable):
         """Let go of what the resolver holds."""
 
 
-def _numeric(host: str, port: int, family: int) -> list[Address] | None:
+def numeric(host: str, port: int, family: int) -> list[Address] | None:
     """Return the address that an IP address is, which needs no look-up; None for a name."""
     for kind, rest in ((socket.AF_INET, ()), (socket.AF_INET6, (0, 0))):
         if family not in (socket.AF_UNSPEC, kind):
@@ -66,7 +66,7 @@ def _numeric(host: str, port: int, family: int) -> list[Address] | None:
     return None
 
 
-def _check(host: str, port: int) -> None:
+def check(host: str, port: int) -> None:
     """Refuse what the system would take a part of: up to a NUL, the lower bits of a port."""
     if "\0" in host:
         raise socket.gaierror(socket.EAI_NONAME, f"host {host[:100]!r} holds a NUL")
@@ -81,7 +81,7 @@ def _bad_name(host: str, error: ValueError) -> socket.gaierror:
 
 def _look_up(host: str, port: int, family: int = socket.AF_UNSPEC) -> list[Address]:
     """Return the addresses of a host, and block until they are known."""
-    _check(host, port)
+    check(host, port)
     try:
         found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
     except ValueError as error:  # such as a label too long or empty
@@ -95,8 +95,8 @@ class DefaultLoopResolver(Resolver):
     async def resolve(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[Address]:
-        _check(host, port)
-        address = _numeric(host, port, family)
+        check(host, port)
+        address = numeric(host, port, family)
         if address is not None:
             return address
         loop = asyncio.get_running_loop()
