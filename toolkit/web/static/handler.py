@@ -16,6 +16,7 @@ from toolkit.web.errors import HTTPError
 from toolkit.web.handler import RequestHandler
 from toolkit.web.static.files import (
     BLOCK,
+    DIRECT,
     PIECE,
     FileCache,
     NotAFile,
@@ -313,7 +314,7 @@ class StaticFileHandler(RequestHandler):
             await self._send_given(start, end)
             return
         place, last = start or 0, file.size if end is None else end
-        if last - place >= BLOCK and not self._transforms:
+        if last - place >= DIRECT and not self._transforms:
             await self._send_blocks(file, place, last)
             return
         while place < last:
