@@ -91,8 +91,8 @@ class EventStream:
         for timer in (self._beat, self._leave):
             if timer is not None:
                 timer.cancel()
-        exchange: Exchange = self._handler.request.connection
-        exchange.set_drain_callback(None)
+        if self._end_at_drain:
+            self._stop_listening()
         if not self.drained or self._task is None:
             return False
         # As `asyncio.timeout` tells its own cancellation from that of others.
@@ -111,6 +111,13 @@ class EventStream:
                 handler.on_drain()
 
         exchange.set_drain_callback(told)
+
+    def _stop_listening(self) -> None:
+        """Have the handler told of a later stop, as before."""
+        handler = self._handler
+        exchange: Exchange = handler.request.connection
+        hears = handler._hears_drain and not exchange.draining
+        exchange.set_drain_callback(handler.on_drain if hears else None)
 
     def _leave_block(self) -> None:
         if self._task is not None:
