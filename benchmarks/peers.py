@@ -110,6 +110,16 @@ SITE_PEERS = tuple(
 )
 SITE_COMPARISONS = (Comparison("Tornado", "tornado-{loop}"),)
 
+LARGE_PEERS = (
+    Peer("nginx", "nginx, one process", "large_nginx"),
+    *(
+        Peer(f"{kind}-{loop}", f"{label} on {loop}", f"large_{kind}", ("--loop", loop), loop)
+        for loop in LOOPS
+        for kind, label in STREAMS[:2]
+    ),
+)
+LARGE_COMPARISONS = (Comparison("nginx", "nginx"), Comparison("Tornado", "tornado-{loop}"))
+
 LINE_PEERS = on_both_loops("lines")
 PROXY_PEERS = on_both_loops("proxy", RELAY)
 STREAM_COMPARISONS = (
@@ -134,6 +144,7 @@ GOALS = (
             Goal("bulk", f"toolkit-{loop}", f"tornado-{loop}", at_least=2.0),
             Goal("bulk", f"relay-{loop}", f"tornado-{loop}", at_least=2.0),
             Goal("bulk", f"toolkit-{loop}", f"streams-{loop}", at_least=1.0),
+            Goal("large", f"toolkit-{loop}", "nginx", at_least=0.5),
             Goal("idle", f"toolkit-{loop}", f"tornado-{loop}", at_most=0.5),
         )
     ),

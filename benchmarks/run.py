@@ -24,7 +24,14 @@ BASELINE_EVERY = 2
 
 
 QUICK = Sizes(
-    seconds=1, mebibytes=64, idle=1000, churn=5000, churn_peers=2000, slow=300, soak=20_000
+    seconds=1,
+    mebibytes=64,
+    idle=1000,
+    churn=5000,
+    churn_peers=2000,
+    slow=300,
+    soak=20_000,
+    large=128,
 )
 """What `--quick` measures: enough to see that it works."""
 
@@ -101,6 +108,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         ("--churn-peers", f"the same, for the others ({usual.churn_peers})"),
         ("--slow", f"clients of `slow_http` ({usual.slow})"),
         ("--soak", f"requests of `soak` ({usual.soak})"),
+        ("--large", f"mebibytes of `large` and `large_upload` ({usual.large})"),
     ):
         parser.add_argument(option, type=positive, metavar="N", help=what)
     parser.add_argument("--quick", action="store_true", help="smoke run: 2 rounds, small sizes")

@@ -3,6 +3,7 @@
 from benchmarks.scenarios.base import Cores, Scenario, Sizes
 from benchmarks.scenarios.bulk import Bulk, SlowReader
 from benchmarks.scenarios.endurance import BusyIdle, IdleHTTP, Soak
+from benchmarks.scenarios.large import Download, Upload
 from benchmarks.scenarios.lines import Bursts, Churn, Idle, Lines
 from benchmarks.scenarios.slow import SlowHTTP
 from benchmarks.scenarios.web import WEB
@@ -18,6 +19,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     IdleHTTP(),
     BusyIdle(),
     SlowHTTP(),
+    Download(),
+    Upload(),
     Soak(),
 )
 

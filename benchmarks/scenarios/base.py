@@ -34,6 +34,7 @@ class Sizes:
         churn_peers: the same, against each of the others.
         slow: clients that are slow on purpose.
         soak: requests over connections that are kept; a tenth of it over short ones.
+        large: mebibytes of a large file.
     """
 
     seconds: int = 2
@@ -43,6 +44,7 @@ class Sizes:
     churn_peers: int = 20_000
     slow: int = 3000
     soak: int = 1_000_000
+    large: int = 2048
 
 
 class Scenario(ABC):

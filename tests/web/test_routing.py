@@ -311,6 +311,34 @@ async def test_the_host_of_an_absolute_target_counts(serve: Serve) -> None:
     assert (await client.ask(b"GET http://h/ HTTP/1.1\r\nHost: inner\r\n\r\n")).text == "any"
 
 
+@pytest.mark.feature("L14")
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("/", "example.com", 200),
+        ("/", "www.EXAMPLE.com:8080", 200),
+        ("/", "evil.com", 404),
+        ("/", "example.com.evil.com", 404),
+        ("/", "evilexample.com", 404),
+        ("/", "127.0.0.1", 404),
+        ("/", "", 404),
+        ("http://evil.com/", "example.com", 404),
+        ("http://example.com/", "evil.com", 200),
+    ],
+)
+async def test_rules_for_trusted_hosts_alone_refuse_all_others(
+    serve: Serve, target: str, host: str, status: int
+) -> None:
+    """No handler sees a request for a host that the program does not know."""
+    statuses: list[int] = []
+    application = Application(log_function=lambda handler: statuses.append(handler.get_status()))
+    application.add_handlers(r"(?:www\.)?example\.com", [rule("/", "trusted")])
+    client = await serve(application).client()
+    seen = await client.ask(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert (seen.status, seen.text == "trusted") == (status, status == 200)
+    assert statuses == [status]
+
+
 async def test_of_several_rules_for_a_host_the_first_wins(serve: Serve) -> None:
     application = Application()
     application.add_handlers("h", [rule("/a", "first")])

@@ -589,3 +589,33 @@ def test_a_machine_that_has_read_all_is_starved() -> None:
     assert machine.starved
     machine.receive(b"")
     assert not machine.starved
+
+
+# -- data that the caller sends itself ---------------------------------------------------------
+
+
+def test_data_that_was_counted_alone_ends_a_message() -> None:
+    machine = server_after(GET_BYTES)
+    machine.send_head(FIVE)
+    machine.count_data(2)
+    assert machine.send_data(b"abc") == b"abc"
+    assert machine.send_end() == b""
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (FIVE, "Tried to write more data than Content-Length: 6 bytes with 5 left"),
+        (OK, "6 bytes of data outside a body with Content-Length"),
+        (None, "6 bytes of data outside a body with Content-Length"),
+    ],
+)
+def test_data_is_counted_within_content_length_alone(
+    head: ResponseHead | None, message: str
+) -> None:
+    machine = server_after(GET_BYTES)
+    if head is not None:
+        machine.send_head(head)
+    with pytest.raises(LocalProtocolError) as caught:
+        machine.count_data(6)
+    assert str(caught.value) == message

@@ -267,6 +267,23 @@ class Exchange(HTTPConnection):
         connection.write(connection.machine.send_data(data))
         self.sent += len(data)
 
+    async def send_file(self, file: int, offset: int, count: int) -> int:
+        """Send a piece of a file, as `IOStream.send_file`, in an answer with Content-Length.
+
+        The connection is closed where the file has ended before, as nothing fills the gap.
+
+        Raises:
+            LocalProtocolError: no Content-Length, or more than it says; nothing was sent.
+            StreamClosedError: the client is gone.
+        """
+        connection = self._open()
+        connection.machine.count_data(count)
+        sent = await connection.send_file(file, offset, count)
+        self.sent += sent
+        if sent < count:
+            self.close()
+        return sent
+
     def finish(self, trailers: Fields = ()) -> None:
         """End the answer.
 
@@ -340,6 +357,13 @@ class Exchange(HTTPConnection):
         self._watched = True
         if callback is not None and self.draining:
             self.tell_draining()
+
+    def create_task(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Run a coroutine in a task of its own, which may outlive the exchange.
+
+        The server waits for it when it stops, and cancels it at its deadline.
+        """
+        return self._open().create_task(coroutine)
 
     def set_deadline(self, seconds: float | None) -> None:
         """Have the client told 503 unless the answer begins within a time; None for no bound.

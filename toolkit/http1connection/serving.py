@@ -1,6 +1,8 @@
 """The server's side of a connection: reads requests and has each answered in its turn."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from toolkit.concurrent import Future, InPlaceRunner
 from toolkit.http1connection.exchange import Application, Exchange
@@ -32,6 +34,7 @@ class ServerConnection:
         application: serves each exchange.
         options: limits and time-outs.
         closed: called with the connection when it is over.
+        tasks: that go on beside handlers; those of the connection are added to them.
 
     Attributes:
         context: who is at the other end.
@@ -55,6 +58,7 @@ class ServerConnection:
         "_received",
         "_runner",
         "_since",
+        "_tasks",
         "_written",
         "context",
         "draining",
@@ -73,6 +77,7 @@ class ServerConnection:
         context: ConnectionContext,
         options: ServerOptions,
         closed: Callable[["ServerConnection"], None],
+        tasks: "set[asyncio.Task[Any]] | None" = None,
     ) -> None:
         self.context = context
         self.stream = stream
@@ -84,6 +89,7 @@ class ServerConnection:
         self._application = application
         self.options = options
         self._closed: Callable[[ServerConnection], None] | None = closed
+        self._tasks = set() if tasks is None else tasks
         if not options.keep_alive:
             self.machine.close_after()
         self._runner = InPlaceRunner(self.loop, self._ended)
@@ -351,6 +357,11 @@ class ServerConnection:
             self._written += len(data)
             self.stream.write_nowait(data)
 
+    async def send_file(self, file: int, offset: int, count: int) -> int:
+        """Send bytes of a file that belong to an answer; see `IOStream.send_file`."""
+        self._written += count
+        return await self.stream.send_file(file, offset, count)
+
     async def wait_for_data(self) -> None:
         """Wait until the client has sent more, or nothing more will come.
 
@@ -374,6 +385,13 @@ class ServerConnection:
                 reader.set_result(None)
             else:
                 reader.set_exception(error)
+
+    def create_task(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Run a coroutine in a task that the server awaits or cancels when it stops."""
+        task = self.loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def hand_over(self) -> IOStream:
         """Give the stream away, with the bytes that were read too far."""

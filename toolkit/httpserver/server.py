@@ -1,7 +1,7 @@
 """`HTTPServer`, whose connections are swept for time-outs and end in good order."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -222,6 +222,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         self._max_connections = max_connections
         self._connections: set[ServerConnection] = set()
         self._turned_away: set[ServerConnection] = set()
+        self._side_tasks: set[asyncio.Task[Any]] = set()  # that handlers have begun
         self._empty = asyncio.Event()  # set while there is no connection
         self._empty.set()
         self._sweeper: asyncio.Handle | None = None
@@ -273,7 +274,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             self.protocol or ("https" if self.ssl_options is not None else "http"),
         )
         connection = ServerConnection(
-            stream, self._application, context, self._options, self._forget
+            stream, self._application, context, self._options, self._forget, self._side_tasks
         )
         full = self._max_connections is not None and self._is_full(self._max_connections)
         if full and len(self._turned_away) >= MAX_TURNED_AWAY:
@@ -336,11 +337,12 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
     async def close_all_connections(self, timeout: float | None = None) -> None:
         """End all connections: idle ones soon, others after the answer under way.
 
-        Handlers of long answers are told first (`Exchange.set_drain_callback`).
+        Handlers of long answers are told first (`Exchange.set_drain_callback`). Tasks that
+        handlers have begun beside their answers (`Exchange.create_task`) are waited for too.
 
         Args:
-            timeout: seconds after which the rest is cut off and its handlers cancelled; None
-                waits for them.
+            timeout: seconds after which the rest is cut off, and its handlers and those tasks
+                cancelled; None waits for them.
         """
         for connection in self._all():
             connection.drain()
@@ -348,13 +350,22 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         try:
             async with asyncio.timeout_at(deadline):
                 await self._empty.wait()
+                while tasks := self._others():
+                    await asyncio.wait(tasks)
         except TimeoutError:
-            tasks = [connection.abort() for connection in self._all()]
+            handlers = [connection.abort() for connection in self._all()]
             await self._empty.wait()
-            cancelled = [task for task in tasks if task is not None]
-            if cancelled:
-                # What they clean up is done before the program goes on to take it away.
-                await asyncio.wait(cancelled, timeout=CANCEL_GRACE)
+            # What they clean up is done before the program goes on to take it away.
+            await _wait_for_cancelled([task for task in handlers if task is not None])
+            # Also those that the handlers have just begun.
+            others = self._others()
+            for task in others:
+                task.cancel()
+            await _wait_for_cancelled(others)
+
+    def _others(self) -> "set[asyncio.Task[Any]]":
+        """Return the tasks beside handlers, but the one that asks, which would wait for itself."""
+        return self._side_tasks - {asyncio.current_task()}
 
     def _forget(self, connection: ServerConnection) -> None:
         self._connections.discard(connection)
@@ -400,6 +411,11 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             self._sweeper = loop.call_soon(self._sweep, loop, rest)
         elif self._connections or self._turned_away:
             self._schedule_sweep()
+
+
+async def _wait_for_cancelled(tasks: "Collection[asyncio.Future[Any]]") -> None:
+    if tasks:
+        await asyncio.wait(tasks, timeout=CANCEL_GRACE)
 
 
 def _given(**options: Any) -> dict[str, Any]:

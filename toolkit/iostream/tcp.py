@@ -14,6 +14,7 @@ from toolkit.concurrent import Future
 from toolkit.iostream.base import BaseIOStream
 from toolkit.iostream.descriptor import DescriptorTransport
 from toolkit.iostream.errors import StreamClosedError
+from toolkit.iostream.sending import FileSending
 from toolkit.iostream.tls import SSLSocketTransport, TLSTransport, plain_socket
 from toolkit.log import gen_log
 from toolkit.netutil import ServerSSLOptions, ssl_options_to_context
@@ -25,7 +26,7 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 SSLOptions = Mapping[str, Any] | ssl.SSLContext
 
 
-class IOStream(BaseIOStream):
+class IOStream(FileSending):
     """A stream over a TCP or Unix socket.
 
     Example::
@@ -371,6 +372,8 @@ class SSLIOStream(IOStream):
         socket: the socket; once the handshake has begun it also tells what `ssl.SSLSocket`
             does: ``cipher()``, ``getpeercert()``, ``version()``, …
     """
+
+    _sends_in_kernel = False
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ from toolkit.web.decorators import (
     stream_request_body,
 )
 from toolkit.web.errors import Finish, HTTPError, MissingArgumentError
+from toolkit.web.events import EventChannel, EventStream, ServerSentEvent
 from toolkit.web.handler import RequestHandler
 from toolkit.web.pages import ErrorHandler, FallbackHandler, RedirectHandler
 from toolkit.web.rendering import is_absolute
@@ -60,6 +61,8 @@ __all__ = [
     "Application",
     "CompressResponse",
     "ErrorHandler",
+    "EventChannel",
+    "EventStream",
     "FallbackHandler",
     "Finish",
     "FormLimits",
@@ -71,6 +74,7 @@ __all__ = [
     "Parts",
     "RedirectHandler",
     "RequestHandler",
+    "ServerSentEvent",
     "SpooledFile",
     "StaticFileHandler",
     "TemplateModule",

@@ -29,12 +29,14 @@ from toolkit.log import app_log, gen_log
 from toolkit.template import BaseLoader, Loader, Template
 from toolkit.util import ObjectDict, lazy
 from toolkit.web import rendering, signing, xsrf
+from toolkit.web.after import AfterResponse
 from toolkit.web.arguments import clean
 from toolkit.web.conditional import content_etag, matches_none
 from toolkit.web.content import HeaderTypes, content_bytes, header_text
 from toolkit.web.cookies import Expires, cookie_field
 from toolkit.web.debug import shown_error
 from toolkit.web.errors import Finish, HTTPError, MissingArgumentError, find_error_handler
+from toolkit.web.events import EventSource, EventStream
 from toolkit.web.transforms import OutputTransform
 from toolkit.web.uimodules import UIModules
 from toolkit.web.uploads import UPLOAD_LIMITS, Parts, request_parts
@@ -95,6 +97,7 @@ class RequestHandler:
     _auto_finish = True
     _stream_request_body = False
     _trailers: HTTPHeaders | None = None
+    _after_response: AfterResponse | None = None
     _has_ui = False  # whether `ui` was made
     _transforms: Sequence[OutputTransform] = ()
     _new_cookies: dict[str, str] | None = None  # Set-Cookie fields by name
@@ -185,6 +188,20 @@ class RequestHandler:
 
         It comes after `on_finish`, and not at all when the client has left before.
         """
+
+    def after_response(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Have a function, or coroutine function, called once the answer is over.
+
+        That is when its last byte has left, or the client has; whatever the answer was. What is
+        given in several calls runs in order, beside the further requests of the connection. An
+        error is logged. A server that stops waits for it, and cancels it at its deadline.
+
+        Raises:
+            RuntimeError: too late.
+        """
+        if self._after_response is None:
+            self._after_response = AfterResponse(self._exchange)
+        self._after_response.add(partial(function, *args, **kwargs))
 
     def on_connection_close(self) -> None:
         """Hear that the client has left before its answer; for subclasses to override."""
@@ -853,6 +870,47 @@ class RequestHandler:
         self.set_header("Location", location)
         self.set_status(status)
         self.finish()
+
+    # -- streams of events ---------------------------------------------------------------
+
+    def event_stream(
+        self,
+        *,
+        heartbeat: float | None = 15.0,
+        retry: float | None = None,
+        end_at_drain: bool = True,
+    ) -> EventStream:
+        """Return what answers with server-sent events, in an ``async with`` block.
+
+        The handler is cancelled when the client leaves. The block is left when the server is
+        about to stop: what it waits for is cancelled, and the handler goes on behind it.
+
+        Example::
+
+            async with self.event_stream() as events:
+                async for price in prices(since=events.last_event_id):
+                    await events.send(price.text, id=str(price.number))
+
+        Args:
+            heartbeat: seconds of silence after which a comment is sent, so that nobody on the
+                way takes the connection for dead; None for none.
+            retry: seconds until a client that lost the stream tries again; it decides by
+                itself when None.
+            end_at_drain: whether the block is left; else `on_drain` has to see to the end.
+        """
+        return EventStream(self, heartbeat, retry, end_at_drain)
+
+    async def stream_events(self, source: EventSource, **options: Any) -> None:
+        """Answer with the events of a source.
+
+        Args:
+            source: an `EventChannel`, from the last event on that the client has; or an
+                asynchronous iterable of what `EventStream.send` takes. It is closed in the end,
+                also when the client leaves.
+            options: of `event_stream`.
+        """
+        async with self.event_stream(**options) as events:
+            await events.send_all(source)
 
     def detach(self) -> IOStream:
         """Take the stream over; the handler sends nothing more by itself."""

@@ -15,6 +15,8 @@ from toolkit.httputil import format_timestamp
 from toolkit.web.errors import HTTPError
 from toolkit.web.handler import RequestHandler
 from toolkit.web.static.files import (
+    BLOCK,
+    DIRECT,
     PIECE,
     FileCache,
     NotAFile,
@@ -312,14 +314,30 @@ class StaticFileHandler(RequestHandler):
             await self._send_given(start, end)
             return
         place, last = start or 0, file.size if end is None else end
+        if last - place >= DIRECT and not self._transforms:
+            await self._send_blocks(file, place, last)
+            return
         while place < last:
             piece = await file.piece(place, min(PIECE, last - place))
             if not piece:
-                raise HTTPError(500, "%s became shorter while it was sent", self.path)
+                raise self._too_short()
             place += len(piece)
             self.write(piece)
             if place < last:
                 await self.flush()
+
+    async def _send_blocks(self, file: ServedFile, place: int, last: int) -> None:
+        """Have the kernel send a large content, which then takes no memory here."""
+        await self.flush()
+        while place < last:
+            size = min(BLOCK, last - place)
+            number = await file.descriptor(place, size)
+            if await self._exchange.send_file(number, place, size) < size:
+                raise self._too_short()
+            place += size
+
+    def _too_short(self) -> HTTPError:
+        return HTTPError(500, "%s became shorter while it was sent", self.path)
 
     async def _send_given(self, start: int | None, end: int | None) -> None:
         """Send what a subclass gives by `get_content`."""

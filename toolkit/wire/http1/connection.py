@@ -567,6 +567,18 @@ class Machine:
             "data before a head" if out == writer.HEAD else "data after the end"
         )
 
+    def count_data(self, size: int) -> None:
+        """Take note of a piece of the body that the caller sends itself, as it is.
+
+        Raises:
+            LocalProtocolError: no Content-Length frames the body, or it says less.
+        """
+        if self._out != writer.FIXED:
+            raise LocalProtocolError(f"{size} bytes of data outside a body with Content-Length")
+        if size > self._out_left:
+            raise LocalProtocolError(writer.too_much(size, self._out_left))
+        self._out_left -= size
+
     def send_end(self, trailers: Fields = ()) -> bytes:
         """Return the bytes that end our message.
 
