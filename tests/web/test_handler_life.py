@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from tests.http.client import Serve, get, post
 from tests.loops import expect_log
 from tests.web.test_handler import handler_of, site_of
-from toolkit import autoreload
+from toolkit import autoreload, gen
 from toolkit.httpserver import HTTPServer
 from toolkit.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from toolkit.web import (
@@ -20,6 +20,7 @@ from toolkit.web import (
     FallbackHandler,
     Finish,
     HTTPError,
+    RedirectHandler,
     RequestHandler,
     run_in_thread,
     stream_request_body,
@@ -499,6 +500,54 @@ async def test_a_thread_may_end_the_answer(serve: Serve, way: str) -> None:
     }
     assert (answer.status, answer.text) == expected.get(way, (410, answer.text))
     assert ends == [True]
+
+
+@pytest.mark.feature("A07")
+async def test_plain_methods_run_in_threads_by_themselves_where_the_application_says_so(
+    serve: Serve,
+) -> None:
+    home = threading.get_ident()
+
+    def where() -> str:
+        return "loop" if threading.get_ident() == home else "thread"
+
+    class Mixed(RequestHandler):
+        def get(self) -> None:
+            self.write(where())
+
+        async def post(self) -> None:
+            self.write(where())
+
+        @gen.coroutine
+        def put(self) -> Generator[Any, Any, None]:
+            yield gen.moment
+            self.write(where())
+
+        def patch(self) -> Awaitable[None]:
+            self.write(where())
+            return self.post()
+
+        def delete(self) -> None:
+            raise HTTPError(418, reason=where())
+
+        def write_error(self, status_code: int, **kwargs: Any) -> None:
+            self.finish(f"{status_code} {self._reason}")
+
+    rules = [("/mixed", Mixed), ("/there", RedirectHandler, {"url": "/mixed"})]
+    site = serve(rules, {"plain_methods_in_threads": True})
+    answers = {
+        method: (await site.ask(post("/mixed").replace(b"POST", method.encode(), 1))).text
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+    }
+    assert answers == {
+        "GET": "thread",
+        "POST": "loop",
+        "PUT": "loop",
+        "PATCH": "threadloop",
+        "DELETE": "418 thread",
+    }
+    assert (await site.get("/there")).status == 301
+    assert (await serve(rules).get("/mixed")).text == "loop"
 
 
 async def test_flush_in_a_thread_waits_for_the_client(serve: Serve) -> None:

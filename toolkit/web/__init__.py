@@ -17,7 +17,6 @@ from toolkit.web.decorators import (
     addslash,
     authenticated,
     removeslash,
-    run_in_thread,
     stream_request_body,
 )
 from toolkit.web.errors import Finish, HTTPError, MissingArgumentError
@@ -37,6 +36,7 @@ from toolkit.web.signing import (
     signature_v2,
 )
 from toolkit.web.static import StaticFileHandler
+from toolkit.web.threads import run_in_thread
 from toolkit.web.transforms import (
     CompressResponse,
     GZipContentEncoding,

@@ -32,6 +32,7 @@ from toolkit.web.dispatch import blocked_by, is_handler_class, serve
 from toolkit.web.handler import RequestHandler
 from toolkit.web.pages import ErrorHandler, SlashHandler
 from toolkit.web.static import StaticFileHandler
+from toolkit.web.threads import in_threads
 from toolkit.web.transforms import OutputTransform, compressing
 from toolkit.web.uimodules import BUILT_IN, UIModule, find_methods, find_modules
 
@@ -78,6 +79,7 @@ class Application(ReversibleRouter):
     ``log_function``                 takes the handler of each finished request
     ``trailing_slash``               ``"redirect"``: to the path with a slash at its end, or
                                      without, where just that has a rule
+    ``plain_methods_in_threads``     methods such as ``def get`` run in threads, and may block
     ``strict_routes``                a rule that is never reached is an error
     ``compress_response``            True for gzip, or codings in order of preference
     ``static_path``,                 a directory of files, below ``/static/`` or the prefix;
@@ -317,7 +319,11 @@ class _HandlerRouter(ReversibleRuleRouter):
             rule.target = _HandlerRouter(self._application, rule.target)
         rule = super().process_rule(rule)
         target = rule.target
-        if is_handler_class(target) or isinstance(target, RuleRouter):
+        if is_handler_class(target):
+            if self._application.settings.get("plain_methods_in_threads"):
+                rule.target = in_threads(target)
+            return rule
+        if isinstance(target, RuleRouter):
             return rule
         known = (
             callable(target)

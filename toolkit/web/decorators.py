@@ -1,9 +1,6 @@
 """Decorators of handler classes and methods."""
 
-import asyncio
 import functools
-import inspect
-import threading
 import urllib.parse
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -107,75 +104,3 @@ def _way_back(handler: RequestHandler, login_url: str) -> str:
         return request.full_url()
     # A login page that redirects there must not lead to another host.
     return "/" + request.uri.lstrip("/\\") if leaves_site(request.uri) else request.uri
-
-
-def run_in_thread(method: Callable[..., None]) -> Callable[..., Awaitable[None]]:
-    """Run a plain method of a handler in a thread, so that it may block.
-
-    Example::
-
-        class ReportHandler(RequestHandler):
-            @run_in_thread
-            def get(self):
-                self.write(slow_library.report(self.get_argument("year")))
-
-    The threads are those of the loop's default executor. In the thread, `flush` waits until
-    the client has taken enough for more, and `finish` until the answer was handed over; other
-    methods that touch the connection belong to the loop. A thread cannot be cancelled: a
-    handler that is waits for its end.
-    """
-    if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
-        raise TypeError(f"{method!r} is asynchronous; a plain function is allowed")
-
-    @functools.wraps(method)
-    async def wrapper(self: RequestHandler, *args: Any, **kwargs: Any) -> None:
-        loop = asyncio.get_running_loop()
-        home = threading.get_ident()
-
-        handed_over: asyncio.Future[None] = loop.create_future()
-        handed_over.set_result(None)
-
-        def bridged(name: str) -> Callable[..., Any]:
-            direct: Callable[..., Any] = getattr(self, name)
-
-            def call(*args: Any, **kwargs: Any) -> Any:
-                if threading.get_ident() == home:
-                    return direct(*args, **kwargs)
-
-                async def in_loop() -> None:
-                    await direct(*args, **kwargs)
-
-                asyncio.run_coroutine_threadsafe(in_loop(), loop).result()
-                return handed_over
-
-            return call
-
-        # All ways to send something, such as `redirect` and `render`, end in these two.
-        names = ("flush", "finish")
-        for name in names:
-            setattr(self, name, bridged(name))
-        try:
-            await _to_its_end(asyncio.to_thread(method, self, *args, **kwargs))
-        finally:
-            for name in names:
-                delattr(self, name)
-
-    return wrapper
-
-
-async def _to_its_end(work: Awaitable[None]) -> None:
-    """Wait for what cannot be cancelled, and be cancelled only then."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-        except Exception:
-            break  # it is raised below
-    if cancelled is not None:
-        if not task.cancelled():
-            task.exception()  # nobody is there any more to hear of it
-        raise cancelled
-    task.result()
