@@ -34,6 +34,7 @@ from toolkit.wire.events import (
     Data,
     EndOfMessage,
     Event,
+    Field,
     RequestHead,
     ResponseHead,
 )
@@ -570,22 +571,16 @@ def test_a_checked_head_is_sent_without_a_second_look() -> None:
     assert raw == b"HTTP/1.1 200 OK\r\nX: a\r\nContent-Length: 2\r\n\r\nhi"
 
 
-def test_a_head_is_asked_for_one_field_or_for_all_names() -> None:
-    """Whether the names were gathered before or not."""
-    head = RequestHead("GET", "/", [("host", "h"), ("accept", "*/*")])
-    for _ in range(2):
-        assert (head.has("accept"), head.has("range")) == (True, False)
-        assert head.names == {"host", "accept"}
-
-
 def test_a_machine_that_has_read_all_is_starved() -> None:
-    """Unless nothing more will come."""
+    """Unless an answer is due, or nothing more will come."""
     machine = Machine(SERVER)
     assert machine.starved
     machine.receive(b"GET")
     assert not machine.starved
     machine.receive(b" / HTTP/1.1\r\nHost: h\r\n\r\n")
     machine.next_event()
+    assert not machine.starved
+    machine.send_whole(ResponseHead(200), b"")
     assert machine.starved
     machine.receive(b"")
     assert not machine.starved
@@ -619,3 +614,67 @@ def test_data_is_counted_within_content_length_alone(
     with pytest.raises(LocalProtocolError) as caught:
         machine.count_data(6)
     assert str(caught.value) == message
+
+
+# -- whole responses ---------------------------------------------------------------------------
+
+
+_GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "reason", "fields"),
+    [
+        (_GET, 200, None, [("Server", "s"), ("X-Own", "\xe9")]),
+        (_GET, 404, None, []),
+        (_GET, 204, None, []),
+        (_GET, 304, None, []),
+        (_GET, 205, None, []),
+        (_GET, 299, None, []),
+        (_GET, 200, "Fine", []),
+        (_GET, 200, None, [("content-length", "0")]),
+        (_GET, 200, None, [("Connection", "close")]),
+        (_GET.replace(b"GET", b"HEAD"), 200, None, []),
+        (_GET.replace(b"1.1", b"1.0"), 200, None, []),
+        (_GET.replace(b"h\r\n", b"h\r\nConnection: close\r\n"), 200, None, []),
+    ],
+)
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_whole_response_is_the_same_in_one_call(
+    request_: bytes, status: int, reason: str | None, fields: list[Field], checked: bool
+) -> None:
+    """`send_whole` has a short way for what is usual, and no other outcome."""
+    for body in (b"", b"hello"):
+        results = []
+        for whole in (True, False):
+            machine = Machine(SERVER)
+            machine.receive(request_)
+            machine.next_event()
+            head = ResponseHead(status, fields, reason, checked=checked)
+            try:
+                sent: object = (
+                    machine.send_whole(head, body) if whole else machine.send_head(head, body, True)
+                )
+            except LocalProtocolError as error:
+                sent = str(error)
+            machine.receive(request_)
+            results.append((sent, machine.keep_alive, repr(machine.next_event())))
+        assert results[0] == results[1]
+
+
+def test_a_whole_response_of_text_that_is_no_field_is_refused() -> None:
+    """Though it is said to be checked; and the machine can go on."""
+    machine = Machine(SERVER)
+    machine.receive(_GET)
+    machine.next_event()
+    with pytest.raises(LocalProtocolError):
+        machine.send_whole(ResponseHead(200, [("X", "\u20ac")], checked=True), b"")
+    assert machine.send_whole(ResponseHead(200, [], checked=True), b"").startswith(b"HTTP/1.1 200")
+
+
+def test_a_whole_response_after_the_last_one_is_refused() -> None:
+    """As any other one."""
+    machine = Machine(SERVER)
+    for _ in range(2):
+        with pytest.raises(LocalProtocolError):
+            machine.send_whole(ResponseHead(200, [], checked=True), b"")

@@ -226,7 +226,7 @@ class Exchange(HTTPConnection):
             connection.settle_unread()
         if self.extra_fields:
             head.fields = [*head.fields, *self.extra_fields]
-        stream.write_nowait(connection.machine.send_head(head, body, True))
+        stream.write_nowait(connection.machine.send_whole(head, body))
         self.status = head.status
         self.sent = len(body)
         self.answer_ended = True

@@ -163,7 +163,7 @@ class ServerConnection:
         machine = self.machine
         machine.receive(data)
         if self.exchange is None:
-            if self.stream.writing():
+            if self.stream.blocked:
                 self._next()
             else:
                 self._pump()
@@ -181,7 +181,7 @@ class ServerConnection:
 
     def _pump(self) -> None:
         """Serve requests while there are any and none has to wait."""
-        machine = self.machine
+        machine, stream = self.machine, self.stream
         served = False
         while True:
             try:
@@ -200,12 +200,15 @@ class ServerConnection:
                         return
                 except Exception:
                     app_log.error("Uncaught exception", exc_info=True)
+                if machine.starved and not (stream.blocked or self.draining or stream.closed()):
+                    # The usual end, as the ways below would come to it.
+                    self.exchange = None
+                    exchange.end()
+                    return
                 if not self._settle():
                     return
-                if self.stream.writing():
+                if stream.blocked:
                     self._next()
-                    return
-                if machine.starved:
                     return
             elif isinstance(event, Data):
                 if not self._discard(len(event.data)):
@@ -232,7 +235,7 @@ class ServerConnection:
         One that asks again and again and takes nothing so makes no answers pile up.
         """
         stream = self.stream
-        if not stream.writing():
+        if not stream.blocked:
             stream.resume_reading()
             self._pump()
         elif not self._held_back:

@@ -69,7 +69,7 @@ class HTTPServerRequest:
         self.method = method or "GET"
         self.uri = uri or "/"
         self.version = version
-        self.headers = headers if headers is not None else HTTPHeaders()
+        self._headers = headers if headers is not None else HTTPHeaders()
         self.body = body or b""
         context = getattr(connection, "context", None)
         said = host or getattr(context, "host", "")
@@ -94,6 +94,7 @@ class HTTPServerRequest:
         """
         request = cls.__new__(cls)
         request._head = head
+        request._headers = None
         request.method = head.method
         request.uri = uri = head.target if head.target[0] == "/" else _origin_form(head)
         request.path, _, request.query = uri.partition("?")
@@ -103,6 +104,7 @@ class HTTPServerRequest:
         return request
 
     _head: RequestHead
+    _headers: HTTPHeaders | None
 
     def has_header(self, name: str) -> bool:
         """Say whether a header was sent, without making `headers` if they are not there yet.
@@ -110,17 +112,23 @@ class HTTPServerRequest:
         Args:
             name: in lower case.
         """
-        if "headers" in self.__dict__:
-            return name in self.headers
-        return self._head.has(name)
+        headers = self._headers
+        return name in (self._head.names if headers is None else headers)
 
     @lazy
     def version(self) -> str:
         return self._head.version
 
-    @lazy
+    @property
     def headers(self) -> HTTPHeaders:
-        return HTTPHeaders.received(self._head.fields)
+        headers = self._headers
+        if headers is None:
+            self._headers = headers = HTTPHeaders.received(self._head.fields)
+        return headers
+
+    @headers.setter
+    def headers(self, headers: HTTPHeaders) -> None:
+        self._headers = headers
 
     @lazy
     def host(self) -> str:

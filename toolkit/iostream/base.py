@@ -45,7 +45,7 @@ class BaseIOStream(Incoming):
         error: what closed the stream; None for an orderly end.
     """
 
-    __slots__ = ("_blocked", "max_write_buffer_size")
+    __slots__ = ("blocked", "max_write_buffer_size")
 
     _lost = False  # nothing moves bytes any more
     _close_callback: Callable[[], None] | None = None
@@ -62,7 +62,7 @@ class BaseIOStream(Incoming):
     ) -> None:
         super().__init__(max_buffer_size, read_chunk_size)
         self.max_write_buffer_size = max_write_buffer_size
-        self._blocked = False  # whether too many bytes wait to be sent
+        self.blocked = False  # whether too many bytes wait to be sent
 
     # -- what a subclass of a program gives ----------------------------------------------
 
@@ -111,7 +111,7 @@ class BaseIOStream(Incoming):
         """
         transport = self._transport
         self.write_nowait(data)
-        if transport is None or self._blocked or self._closed:
+        if transport is None or self.blocked or self._closed:
             return self.flushed()
         if self._corked is not None or not transport.get_write_buffer_size():
             return self.io_loop.done
@@ -168,7 +168,7 @@ class BaseIOStream(Incoming):
         if self._early is None:
             self._early = []
         self._early.append(data)
-        self._blocked = True
+        self.blocked = True
         self._open()
 
     def flushed(self) -> "Future[None]":
@@ -179,7 +179,7 @@ class BaseIOStream(Incoming):
         self._uncork()
         if self._transport is not None and self._transport.get_write_buffer_size():
             self._watch_sending()
-        if not self._blocked and not self._closed:
+        if not self.blocked and not self._closed:
             return self.accepted()
         future = self._loop.create_future()
         if self._closed:
@@ -195,7 +195,7 @@ class BaseIOStream(Incoming):
 
         Mostly it is done already: what is written leaves within the turn of the loop.
         """
-        if self._blocked or self._closed:
+        if self.blocked or self._closed:
             return self.flushed()
         return self.io_loop.done
 
@@ -224,7 +224,7 @@ class BaseIOStream(Incoming):
 
     def writing(self) -> bool:
         """Say whether so many bytes wait to be sent that no more should be written."""
-        return self._blocked
+        return self.blocked
 
     @property
     def unsent(self) -> int:
@@ -305,13 +305,13 @@ class BaseIOStream(Incoming):
 
     def pause_writing(self) -> None:
         """Take note that too many bytes wait; called by the loop."""
-        self._blocked = True
+        self.blocked = True
 
     def resume_writing(self) -> None:
         """Take note that what was written has left; called by the loop."""
         if self._transport is not None:
             self._transport.set_write_buffer_limits()
-        self._blocked = False
+        self.blocked = False
         self._end_drain(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -444,7 +444,7 @@ class BaseIOStream(Incoming):
         self._closed = True
         self._end_read()
         self._consumer = None
-        self._blocked = False
+        self.blocked = False
         self._end_drain(StreamClosedError(real_error=self.error))
         self._call_close_callback()
 

@@ -44,9 +44,15 @@ async def serve(
     if application.has_other_targets and not is_handler_class(handler_class):
         await _serve_other(application, exchange, request)
         return
-    handler: RequestHandler = handler_class(application, request, **kwargs)
+    # Calls with * and ** cost 0.1 µs more, and mostly bring nothing.
+    handler: RequestHandler = (
+        handler_class(application, request, **kwargs)
+        if kwargs
+        else handler_class(application, request)
+    )
     try:
-        if request.method not in handler.SUPPORTED_METHODS:
+        method = request.method
+        if method not in handler.SUPPORTED_METHODS:
             raise HTTPError(405)
         # Only bytes themselves: what the converter of a route has made stays as it is.
         if path_args:
@@ -59,7 +65,7 @@ async def serve(
                 name: handler.decode_argument(value, name=name) if type(value) is bytes else value
                 for name, value in path_kwargs.items()
             }
-        guarded = request.method not in SAFE_METHODS
+        guarded = method not in SAFE_METHODS
         if guarded and application.settings.get("cross_origin_protection"):
             handler._check_origin()
         if handler._minds_exchange and not await _mind_exchange(handler, exchange):
@@ -68,7 +74,7 @@ async def serve(
         if head.length and not streams:
             # Nobody needs the content of a request that is about to be refused.
             early = head.expect_continue or not handler._prepares
-            if early and request.method not in handler.allowed_methods():
+            if early and method not in handler.allowed_methods():
                 raise HTTPError(405)
             request.body = await exchange.read()
         if guarded and application.settings.get("xsrf_cookies"):
@@ -80,8 +86,9 @@ async def serve(
             return
         if streams:
             await _stream_body(handler, exchange)
-        method = getattr(handler, _METHOD_NAMES.get(request.method) or request.method.lower())
-        result = method(*handler.path_args, **handler.path_kwargs)
+        answer_request = getattr(handler, _METHOD_NAMES.get(method) or method.lower())
+        args, named = handler.path_args, handler.path_kwargs
+        result = answer_request(*args, **named) if args or named else answer_request()
         if result is not None:
             if isinstance(result, AsyncGeneratorType):
                 await handler._send_generated(result)

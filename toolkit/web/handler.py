@@ -91,16 +91,8 @@ class RequestHandler:
     path_args: list[Any] = []  # noqa: RUF012  # replaced, never changed, by each request
     path_kwargs: dict[str, Any] = {}  # noqa: RUF012
 
-    # Of each request, as it begins; an object has its own once that changes.
-    _headers_written = False
-    _finished = False
-    _auto_finish = True
     _stream_request_body = False
-    _trailers: HTTPHeaders | None = None
     _after_response: AfterResponse | None = None
-    _has_ui = False  # whether `ui` was made
-    _transforms: Sequence[OutputTransform] = ()
-    _new_cookies: dict[str, str] | None = None  # Set-Cookie fields by name
     #: Bytes of content that requests to the class may have; None for the server's limit.
     max_body_size: int | None = None
     #: Seconds in which an answer has to begin, else 503 is answered and the handler
@@ -147,10 +139,22 @@ class RequestHandler:
     ) -> None:
         self.application = application
         self.request = request
-        if application.transforms:
-            self._transforms = [transform(request) for transform in application.transforms]
+        # A default of the class would be cheaper to set and dearer to look at.
+        self._headers_written = False
+        self._finished = False
+        self._auto_finish = True
+        self._has_ui = False  # whether `ui` was made
+        self._new_cookies: dict[str, str] | None = None  # Set-Cookie fields by name
+        self._transforms: Sequence[OutputTransform] = (
+            [transform(request) for transform in application.transforms]
+            if application.transforms
+            else ()
+        )
         self.clear()
-        self.initialize(**kwargs)
+        if kwargs:
+            self.initialize(**kwargs)
+        else:
+            self.initialize()
 
     def _initialize(self, **kwargs: Any) -> None:
         """Take the arguments of the route; for subclasses to override."""
@@ -284,8 +288,7 @@ class RequestHandler:
 
     def clear(self) -> None:
         """Forget the headers, status, content and trailers set so far."""
-        if self._trailers is not None:
-            self._trailers = None
+        self._trailers: HTTPHeaders | None = None
         self._headers = HTTPHeaders.trusted(
             {
                 "Server": _SERVER,

@@ -91,12 +91,6 @@ class RequestHead:
             self._names = names = frozenset([name for name, _ in self.fields])
         return names
 
-    def has(self, name: str) -> bool:
-        """Say whether a field is there; for one look, which is not worth making `names`."""
-        if self._names is not None:
-            return name in self._names
-        return name in [field for field, _ in self.fields]
-
     def replace(self, method: str, target: str) -> "RequestHead":
         """Return the head of a request that differs from this one in its start line alone."""
         head = RequestHead(

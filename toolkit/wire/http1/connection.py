@@ -181,8 +181,8 @@ class Machine:
 
     @property
     def starved(self) -> bool:
-        """Whether all that was received is read, and more may come."""
-        return not (self._buffer.data or self._eof)
+        """Whether a head is next, and nothing of it is here yet but may still come."""
+        return self._in == _HEAD and not (self._buffer.data or self._eof)
 
     @property
     def unread(self) -> int:
@@ -232,6 +232,18 @@ class Machine:
             RemoteProtocolError: the peer broke the protocol or passed a limit; its `status`
                 is what a server answers. Every later call raises it again.
         """
+        buffer = self._buffer
+        data = buffer.data
+        if (
+            data
+            and data == self._remembered
+            and self._in == _HEAD
+            and not (buffer.pos or self._start_line)
+        ):
+            # What a client that keeps its connection sends, again: 0.2 µs less than by the way
+            # of all others.
+            buffer.data, buffer.scanned = b"", 0
+            return self._accept_request(self._request)
         try:
             return _READERS[self._in](self)
         except RemoteProtocolError as error:
@@ -252,9 +264,6 @@ class Machine:
             data = buffer.data
             if not data and not self._eof:
                 return NEED_DATA
-            if data == self._remembered and data and not buffer.pos:
-                buffer.skip_to(len(data))
-                return self._accept(self._request)
             try:
                 head = None if buffer.scanned > buffer.pos else self._whole_head()
             except RemoteProtocolError:
@@ -365,13 +374,7 @@ class Machine:
     def _accept(self, head: RequestHead | ResponseHead) -> Event:
         """Get ready for what follows a head."""
         if isinstance(head, RequestHead):
-            self._request = head
-            self._empty_lines = 0
-            if head.length:
-                self._start_body(head.length)
-            else:
-                self._in = _END
-            return head
+            return self._accept_request(head)
         if head.status < 200:
             return self._accept_interim(head)
         if self._request.method == "CONNECT" and head.status < 300:
@@ -380,6 +383,15 @@ class Machine:
         if not head.keep_alive or head.length == UNTIL_CLOSE:
             self._keep_alive = False
         self._start_body(head.length)
+        return head
+
+    def _accept_request(self, head: RequestHead) -> Event:
+        self._request = head
+        self._empty_lines = 0
+        if head.length:
+            self._start_body(head.length)
+        else:
+            self._in = _END
         return head
 
     def _accept_interim(self, head: ResponseHead) -> Event:
@@ -509,6 +521,17 @@ class Machine:
                 self._in, self._keep_alive = before
                 raise
         return raw
+
+    def send_whole(self, head: ResponseHead, body: bytes) -> bytes:
+        """Return the bytes of a whole response: as `send_head`, to which nothing is added."""
+        if self._in == _END and self._out == writer.HEAD and self._keep_alive and self._server:
+            raw = writer.write_usual(head, self._request, body)
+            if raw is not None:
+                self._body = None
+                self._in = _HEAD
+                self._interim = 0
+                return raw
+        return self.send_head(head, body, True)
 
     def _send_response(self, head: ResponseHead, body: bytes, end: bool) -> writer.Written:
         if not self._server:

