@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.http.client import Answer, Serve, Site, get, post
 from tests.loops import expect_log
+from toolkit.escape import url_escape
 from toolkit.web import Application, ErrorHandler, RequestHandler, stream_request_body
 from toolkit.web.xsrf import Token, is_own, is_same, new_token, read_token, write_token
 
@@ -270,6 +271,27 @@ async def test_a_streamed_upload_proves_itself_before_it_comes(
 
     request = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
     assert (await site_of(serve, Upload).ask(request)).status == 403
+    expect_log(caplog, "toolkit.general", "argument missing")
+
+
+async def test_a_streamed_form_has_its_token_in_the_query(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What has not come yet is no form that is malformed."""
+
+    @stream_request_body
+    class Upload(Form):
+        async def post(self) -> None:
+            self.write(",".join([part.name async for part in self.parts()]))
+
+    client = await site_of(serve, Upload).client()
+    page = await client.get()
+    cookie = (page.get("set-cookie") or "").partition(";")[0]
+    form = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b--\r\n'
+    fields = f"Cookie: {cookie}\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    target = f"/?_xsrf={url_escape(cookie.partition('=')[2])}"
+    assert (await client.ask(post(target, form, fields))).text == "a"
+    assert (await client.ask(post("/", form, fields))).status == 403
     expect_log(caplog, "toolkit.general", "argument missing")
 
 

@@ -77,6 +77,9 @@ async def serve(
             if early and method not in handler.allowed_methods():
                 raise HTTPError(405)
             request.body = await exchange.read()
+        elif streams:
+            # What has not come is no form, be it that its token is looked for.
+            request.body_arguments, request.files = {}, {}
         if guarded and application.settings.get("xsrf_cookies"):
             handler.check_xsrf_cookie()
         result = handler.prepare()
