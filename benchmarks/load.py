@@ -79,12 +79,14 @@ def run_wrk(
     script: Path | None = None,
     connections: int = CONNECTIONS,
     headers: Sequence[str] = (),
+    arguments: Sequence[str] = (),
 ) -> Load:
     """Ask for `url` over and over for `seconds`, from `core`.
 
     Args:
         script: a Lua program that makes each request, if they are not all the same.
         headers: lines that each request has besides its own.
+        arguments: of the script.
 
     Raises:
         LoadError: wrk failed, hung, or saw errors.
@@ -95,6 +97,8 @@ def run_wrk(
     if script is not None:
         command += ["-s", str(script)]
     command.append(url)
+    if arguments:
+        command += ["--", *arguments]
     return parse(_run(command, seconds + GRACE, core))
 
 

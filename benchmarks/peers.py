@@ -1,7 +1,7 @@
 """The tables of what is compared: the servers of each kind, and the goals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,32 @@ class Goal:
         return self.at_most is not None and ratio <= self.at_most
 
 
+FRAMEWORKS = (
+    Peer("toolkit-uvloop", "toolkit on uvloop", "toolkit_app", ("--loop", "uvloop")),
+    Peer("tornado", "Tornado on asyncio", "tornado_app"),
+    Peer("aiohttp", "aiohttp on uvloop", "aiohttp_app"),
+    Peer("sanic", "Sanic on uvloop", "sanic_app"),
+    Peer("starlette", "Starlette on uvicorn", "starlette_app"),
+    Peer("fastapi", "FastAPI on uvicorn", "fastapi_app"),
+    Peer("falcon", "Falcon on uvicorn", "falcon_app"),
+    Peer("blacksheep", "BlackSheep on uvicorn", "blacksheep_app"),
+    Peer("quart", "Quart on hypercorn", "quart_app"),
+)
+"""Frameworks, each with the server that its documentation runs it on."""
+
+
+def with_routes(count: int) -> Sequence[Peer]:
+    """Return the frameworks with so many routes besides the usual ones."""
+    return tuple(
+        replace(peer, arguments=(*peer.arguments, "--routes", str(count))) for peer in FRAMEWORKS
+    )
+
+
+FRAMEWORK_COMPARISONS = (
+    Comparison("Tornado", "tornado"),
+    Comparison("toolkit", "toolkit-uvloop"),
+)
+
 HTTP_PEERS = (
     Peer("floor", "floor: bare uvloop protocol, constant answer", "floor_app"),
     Peer("toolkit-uvloop", "toolkit on uvloop", "toolkit_app", ("--loop", "uvloop")),
@@ -73,6 +99,7 @@ HTTP_PEERS = (
     Peer("sanic", "Sanic on uvloop", "sanic_app"),
     Peer("uvicorn", "uvicorn[standard], raw ASGI", "uvicorn_server"),
     Peer("granian", "granian, raw ASGI", "granian_server"),
+    *FRAMEWORKS[4:],
 )
 HTTP_COMPARISONS = (
     Comparison("Tornado", "tornado"),
@@ -133,6 +160,7 @@ GOALS = (
     Goal("hello", "toolkit-uvloop", "uvicorn", 1.15),
     Goal("hello", "toolkit-uvloop", "floor", 0.42),
     Goal("hello", "toolkit-asyncio", "tornado", 6.5),
+    *(Goal(row, "toolkit-uvloop", "tornado", 7.0) for row in ("json", "user", "echo")),
     *(
         goal
         for loop in LOOPS
@@ -150,5 +178,21 @@ GOALS = (
     ),
 )
 
-PACKAGES = ("toolkit", "tornado", "aiohttp", "sanic", "uvicorn", "httptools", "granian", "uvloop")
+PACKAGES = (
+    "toolkit",
+    "tornado",
+    "aiohttp",
+    "sanic",
+    "uvicorn",
+    "httptools",
+    "granian",
+    "starlette",
+    "fastapi",
+    "falcon",
+    "blacksheep",
+    "quart",
+    "hypercorn",
+    "jinja2",
+    "uvloop",
+)
 """The distributions whose versions decide the figures."""

@@ -10,17 +10,14 @@ Send = Callable[[Message], Awaitable[None]]
 
 TEXT = b"text/plain; charset=utf-8"
 JSON = b"application/json"
-USER = "/user/"
 
 
 def answer(path: str) -> tuple[int, bytes, bytes]:
     """Return the status, the content type and the body for `path`."""
     if path == "/":
         return 200, TEXT, b"Hello, world!"
-    if path.startswith(USER):
-        user_id = path[len(USER) :]
-        if user_id.isdecimal():
-            return 200, JSON, json.dumps({"id": int(user_id), "name": f"user {user_id}"}).encode()
+    if path == "/json":
+        return 200, JSON, json.dumps({"message": "Hello, world!"}).encode()
     return 404, TEXT, b"Not found"
 
 

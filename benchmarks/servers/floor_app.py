@@ -15,7 +15,7 @@ def constant_answer(content_type: str, body: bytes) -> bytes:
 
 
 HELLO = constant_answer("text/plain; charset=utf-8", b"Hello, world!")
-USER = constant_answer("application/json", b'{"id": 123, "name": "user 123"}')
+JSON = constant_answer("application/json", b'{"message": "Hello, world!"}')
 END = b"\r\n\r\n"
 
 
@@ -33,7 +33,7 @@ class Floor(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if not self.answer:
             # Once per connection, not per request: the floor does not parse.
-            self.answer = USER if data.startswith(b"GET /user/") else HELLO
+            self.answer = JSON if data.startswith(b"GET /json") else HELLO
         *heads, rest = (self.rest + data).split(END)
         # An end may be cut anywhere, so at most its first three bytes are still to be remembered.
         self.rest = rest[-3:]

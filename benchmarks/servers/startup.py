@@ -33,6 +33,7 @@ def arguments(
     proxy: bool = False,
     patience: bool = False,
     directory: bool = False,
+    routes: bool = False,
 ) -> argparse.Namespace:
     """Read the server's command line.
 
@@ -41,6 +42,7 @@ def arguments(
         proxy: whether there is `--to`, the port that a proxy connects to.
         patience: whether there is `--patience`, the seconds that a slow client is given.
         directory: whether there is `--directory`, of the files that are served.
+        routes: whether there is `--routes`, the number of routes besides the usual ones.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--port", type=int, required=True, help=f"port to bind on {ADDRESS}")
@@ -52,6 +54,8 @@ def arguments(
         parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds")
     if directory:
         parser.add_argument("--directory", required=True, help="directory of files")
+    if routes:
+        parser.add_argument("--routes", type=int, default=0, help="routes `/sectionN/ITEM` too")
     return parser.parse_args()
 
 
