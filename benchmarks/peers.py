@@ -107,6 +107,12 @@ HTTP_COMPARISONS = (
     Comparison("floor", "floor"),
 )
 
+ENGINES = tuple(
+    Peer(name, label, "template_engine")
+    for name, label in (("toolkit", "toolkit"), ("tornado", "Tornado"), ("jinja2", "Jinja2"))
+)
+ENGINE_COMPARISONS = (Comparison("Tornado", "tornado"), Comparison("Jinja2", "jinja2"))
+
 LOOPS = ("uvloop", "asyncio")
 STREAMS = (
     ("toolkit", "toolkit"),
@@ -161,6 +167,14 @@ GOALS = (
     Goal("hello", "toolkit-uvloop", "floor", 0.42),
     Goal("hello", "toolkit-asyncio", "tornado", 6.5),
     *(Goal(row, "toolkit-uvloop", "tornado", 7.0) for row in ("json", "user", "echo")),
+    *(
+        goal
+        for case in ("table", "inheritance", "escaping")
+        for goal in (
+            Goal(f"templates_{case}", "toolkit", "tornado", 1.5),
+            Goal(f"templates_{case}", "toolkit", "jinja2", 1.0),
+        )
+    ),
     *(
         goal
         for loop in LOOPS

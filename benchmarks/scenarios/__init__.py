@@ -6,10 +6,12 @@ from benchmarks.scenarios.endurance import BusyIdle, IdleHTTP, Soak
 from benchmarks.scenarios.large import Download, Upload
 from benchmarks.scenarios.lines import Bursts, Churn, Idle, Lines
 from benchmarks.scenarios.slow import SlowHTTP
+from benchmarks.scenarios.templates import TEMPLATES
 from benchmarks.scenarios.web import WEB
 
 SCENARIOS: tuple[Scenario, ...] = (
     *WEB,
+    *TEMPLATES,
     Lines(),
     Bursts(),
     Bulk(),
