@@ -52,11 +52,13 @@ class Target:
     credentials: tuple[str, str] | None
 
     @classmethod
-    def parse(cls, url: str) -> Self:
+    def parse(cls, url: str, default_port: int | None = None) -> Self:
         """Read an absolute URL.
 
         Characters beyond ASCII are percent-encoded as UTF-8; a host has them in IDNA.
 
+        Args:
+            default_port: instead of that of the scheme.
         Raises:
             ValueError: not a URL of the scheme http or https, control characters or spaces in
                 it, or a host that could be taken for another one.
@@ -70,7 +72,7 @@ class Target:
         userinfo, at, netloc = (match[2] or "").rpartition("@")
         host, port = _host_and_port(netloc, url)
         if port is None:
-            port = DEFAULT_PORTS[scheme]
+            port = DEFAULT_PORTS[scheme] if default_port is None else default_port
         path = _UNSAFE.sub(_percent_encoded, match[3])
         if not path.startswith("/"):
             path = "/" + path
