@@ -99,7 +99,7 @@ def as_body(
     if isinstance(value, AsyncIterable) or (
         isinstance(value, Iterable) and not isinstance(value, dict)
     ):
-        return Pieces(value)  # type: ignore[arg-type]  # text was looked at before
+        return Pieces(value)
     raise TypeError(
         f"content of type {type(value).__name__}; text, bytes, Content and iterables of bytes "
         "are allowed"

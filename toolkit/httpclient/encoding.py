@@ -27,7 +27,7 @@ from urllib.parse import urlencode
 
 from toolkit import files as file_access
 from toolkit.files.threads import in_thread
-from toolkit.httpclient.content import Content, Pieces
+from toolkit.httpclient.content import Content, Pieces, Write
 from toolkit.wire.errors import LocalProtocolError
 from toolkit.wire.events import Field
 from toolkit.wire.form_parts import form_end, part_start
@@ -56,6 +56,15 @@ async def iterated(content: AsyncIterable[bytes]) -> AsyncIterator[AsyncIterator
     finally:
         if isinstance(pieces, AsyncGenerator):
             await pieces.aclose()
+
+
+class Opened(Content):
+    """Content whose iteration holds something open, such as a file."""
+
+    async def write_to(self, write: Write) -> None:
+        async with iterated(self) as pieces:
+            async for piece in pieces:
+                await write(piece)
 
 
 class BytesContent(Content):
@@ -130,7 +139,7 @@ class Part:
 Files = Mapping[str, FileSource | Part] | Iterable[tuple[str, FileSource | Part]]
 
 
-class Multipart(Content):
+class Multipart(Opened):
     """A form with files, which are read while it is sent.
 
     It has a length if all its parts have one, and can be sent again if all of them can.
@@ -227,7 +236,7 @@ def file_content(source: FileSource, length: int | None = None) -> Content:
     )
 
 
-class FileContent(Content):
+class FileContent(Opened):
     """A file by its path, opened when it is sent and read without blocking the loop.
 
     Args:
@@ -243,7 +252,7 @@ class FileContent(Content):
         self.length: int = max(os.stat(path).st_size - start, 0)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = self.length
+        left, piece = self.length, b""
         async with file_access.open(self._path, "rb") as file:
             await file.seek(self._start)
             while left:
@@ -251,10 +260,13 @@ class FileContent(Content):
                 if not piece:
                     raise OSError(f"{os.fspath(self._path)!r} has become shorter by {left} bytes")
                 left -= len(piece)
-                yield piece
+                if left:
+                    yield piece
+        if piece:
+            yield piece  # with the file closed: nobody may ask for more after the last byte
 
 
-class FileObjectContent(Content):
+class FileObjectContent(Opened):
     """A file object opened for bytes, from where it stands; read in a thread.
 
     One that can seek has a length and can be sent again.
@@ -283,7 +295,7 @@ class FileObjectContent(Content):
 Progress = Callable[[int, int | None], None]
 
 
-class Reported(Content):
+class Reported(Opened):
     """Content that tells how far it has been sent.
 
     Example::

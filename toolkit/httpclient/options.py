@@ -1,7 +1,7 @@
 """How connections are made, as requests say it and pools tell them apart."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any
 
 from toolkit.httpclient.target import Origin, Target
 from toolkit.iostream.tcp import SSLOptions
@@ -69,6 +69,7 @@ class ConnectOptions:
         allow_ipv6: whether to connect by IPv6 as well.
         unix_socket: path of a Unix socket to connect to, whatever the URL's host is.
         proxy: to connect through.
+        identity: all that as a key of dictionaries.
     """
 
     validate_cert: bool = True
@@ -83,6 +84,7 @@ class ConnectOptions:
     allow_ipv6: bool = True
     unix_socket: str | None = None
     proxy: Proxy | None = None
+    identity: Hashable = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         pin = self.fingerprint
@@ -90,36 +92,19 @@ class ConnectOptions:
             raise ValueError(f"fingerprint of {len(pin)} bytes; the 32 of a SHA-256 are allowed")
         if self.unix_socket is not None and self.proxy is not None:
             raise ValueError("a Unix socket and a proxy are both given; one is allowed")
+        values = [getattr(self, name) for name in self.__slots__ if name != "identity"]
+        values[self.__slots__.index("ssl_options")] = _hashable(self.ssl_options)
+        object.__setattr__(self, "identity", tuple(values))
 
-    def tls_key(self) -> tuple[Any, ...]:
-        """Return what tells the ways of speaking TLS apart."""
-        options = self.ssl_options
-        return (
-            self.validate_cert,
-            self.system_certs,
-            self.ca_certs,
-            self.client_cert,
-            self.client_key,
-            _hashable(options),
-            self.server_hostname,
-            self.fingerprint,
-        )
-
-    def key(self, origin: Origin) -> tuple[Any, ...]:
-        """Return what connections to an origin have in common that may serve each other's requests.
+    def key(self, origin: Origin) -> Hashable:
+        """Return what connections have in common that may serve requests to an origin.
 
         A proxy for plain HTTP serves all origins by one connection.
         """
         proxy = self.proxy
-        shared = proxy is not None and origin.scheme == "http" and proxy.scheme in ("http", "https")
-        return (
-            None if shared else origin,
-            self.tls_key() if origin.scheme == "https" or proxy is not None else None,
-            self.network_interface,
-            self.allow_ipv6,
-            self.unix_socket,
-            proxy,
-        )
+        if proxy is not None and origin.scheme == "http" and proxy.scheme in ("http", "https"):
+            return self.identity
+        return origin, self.identity
 
 
 def _hashable(options: SSLOptions | None) -> object:

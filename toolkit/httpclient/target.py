@@ -2,8 +2,7 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import unquote_to_bytes
 
 from toolkit.wire.errors import excerpt
@@ -22,8 +21,7 @@ _UNSAFE = re.compile(r"[^\x21\x24-;=\x3f-\x7e]")
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Whom a request is for; secrets of one origin are none of another's business."""
 
     scheme: str
@@ -37,9 +35,19 @@ class Origin:
         host = f"[{host}]" if ":" in host else host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
+    @property
+    def server_name(self) -> str:
+        """The name that a certificate has for the host: no zone, no final dot."""
+        return self.host.partition("%")[0].removesuffix(".")
 
-@dataclass(frozen=True, slots=True)
-class Target:
+    @property
+    def host_and_port(self) -> str:
+        """The host with its port, whatever that is: what CONNECT asks for."""
+        host = self.host.partition("%")[0]
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+class Target(NamedTuple):
     """What a URL says.
 
     Attributes:

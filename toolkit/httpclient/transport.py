@@ -140,8 +140,10 @@ class OutgoingRequest:
 class Source(Protocol):
     """Where the content of a response comes from."""
 
-    #: Fields after the content, names in lower case; empty before its end.
-    trailers: Fields
+    @property
+    def trailers(self) -> Fields:
+        """Fields after the content, names in lower case; empty before its end."""
+        ...
 
     async def read(self) -> bytes:
         """Return the next piece, ``b""`` at the end.
@@ -322,6 +324,17 @@ class StreamedResponse:
         except ValueError:
             return "utf-8"
         return parameters.get("charset", "utf-8")
+
+    @property
+    def content(self) -> bytes:
+        """All of the content, once it was read.
+
+        Raises:
+            RuntimeError: it was not; ``await response.read()`` does.
+        """
+        if self._whole is None:
+            raise RuntimeError("the content was not read; await response.read() first")
+        return self._whole
 
     async def text(self, limit: int | None = None) -> str:
         """Return all of the content as text; what cannot be decoded is replaced."""
