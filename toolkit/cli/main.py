@@ -25,7 +25,9 @@ class Command(NamedTuple):
 
 
 #: The subcommands by name, in the order of the help.
-COMMANDS: dict[str, Command] = {}
+COMMANDS: dict[str, Command] = {
+    "fetch": Command("toolkit.cli.fetch.main", "fetch URLs, as curl does"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
