@@ -22,7 +22,7 @@ _ZSTD_SLICE: Final = 128
 _ZSTD_WINDOW: Final = 8 * 1024 * 1024
 
 
-def _package(name: str) -> Any:
+def package(name: str) -> Any:
     """Return a package that may not be installed; None if so."""
     try:
         return importlib.import_module(name)
@@ -30,14 +30,14 @@ def _package(name: str) -> Any:
         return None
 
 
-def _bounded_brotli() -> Any:
+def bounded_brotli() -> Any:
     """Return brotli if it can be told how much may come out at once, as of its version 1.2."""
-    found = _package("brotli")
+    found = package("brotli")
     return found if hasattr(getattr(found, "Decompressor", None), "can_accept_more_data") else None
 
 
-_brotli: Any = _bounded_brotli()
-_zstandard: Any = _package("zstandard")
+_brotli: Any = bounded_brotli()
+_zstandard: Any = package("zstandard")
 
 
 def known_codings() -> tuple[str, ...]:
