@@ -72,8 +72,6 @@ class ClientConnection:
         self._exchange: Exchange | None = None
         self._released = released
         self._lost: Callable[[ClientConnection], None] | None = lost
-        stream.set_close_callback(self._stream_closed)
-        stream.push_to(self._receive)
 
     @property
     def closed(self) -> bool:
@@ -85,6 +83,14 @@ class ClientConnection:
         self.requests += 1
         self._exchange = exchange = Exchange(self)
         return exchange
+
+    def listen(self) -> None:
+        """Take what the server says, once the first request was sent.
+
+        Some servers say at once that they have no time, without reading what they are asked.
+        """
+        self.stream.set_close_callback(self._stream_closed)
+        self.stream.push_to(self._receive)
 
     def _receive(self, data: bytes) -> None:
         exchange = self._exchange
@@ -202,6 +208,8 @@ class Exchange:
             self.sent = True
         except StreamClosedError:
             pass  # the reader finds out why
+        if connection.requests == 1:
+            connection.listen()
 
     def send(self, data: bytes) -> "Future[None]":
         """Send a piece of the content; the future is done when more should be sent.
