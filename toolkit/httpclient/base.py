@@ -15,6 +15,7 @@ from toolkit.concurrent import (
     future_set_result_unless_cancelled,
 )
 from toolkit.httpclient.building import ClientSettings, RequestArguments, build_request
+from toolkit.httpclient.event_source import EventSource
 from toolkit.httpclient.request import DEFAULTS, EffectiveRequest, HTTPRequest
 from toolkit.httpclient.response import HTTPResponse
 from toolkit.httpclient.transport import OutgoingRequest, StreamedResponse
@@ -212,6 +213,38 @@ class AsyncHTTPClient(Configurable):
     async def delete(self, url: str, **arguments: Unpack[RequestArguments]) -> StreamedResponse:
         """Do as `request` with DELETE."""
         return await self.request("DELETE", url, **arguments)
+
+    def events(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        last_event_id: str = "",
+        retry: float = 3.0,
+        longest: float = 60.0,
+        attempts: int | None = None,
+        **arguments: Unpack[RequestArguments],
+    ) -> EventSource:
+        """Return what iterates over the server-sent events of a URL, and comes back for more.
+
+        Example::
+
+            async with client.events(url) as events:
+                async for event in events:
+                    print(event.data)
+
+        Args:
+            last_event_id, retry, longest, attempts: as of `EventSource`.
+            arguments: as of `stream`.
+        """
+        return EventSource(
+            self.open_impl,
+            build_request(self.settings, method, url, arguments),
+            last_event_id=last_event_id,
+            retry=retry,
+            longest=longest,
+            attempts=attempts,
+        )
 
     async def _open(self, method: str, url: str, arguments: RequestArguments) -> StreamedResponse:
         if self._closed:

@@ -1,12 +1,12 @@
 """Requests of the client's own methods, from arguments and what the client has for all."""
 
-import json as json_module
 from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from toolkit.httpclient.content import Body, Content, as_body
+from toolkit.httpclient.encoding import NOT_GIVEN, Files, encode
 from toolkit.httpclient.options import ConnectOptions, Proxy
 from toolkit.httpclient.timeouts import Timeouts
 from toolkit.httpclient.transport import OutgoingRequest
@@ -58,7 +58,8 @@ class RequestArguments(TypedDict, total=False):
         params: are added to the query of the URL.
         content: text, bytes, an iterable or an async iterable of bytes, or `Content`.
         json: a value that is sent as JSON.
-        form: values that are sent as ``application/x-www-form-urlencoded``.
+        form: values that are sent as ``application/x-www-form-urlencoded``, or beside `files`.
+        files: by names, paths and others that `encoding.Files` tells of; a form with files.
         timeout: seconds for everything, or `Timeouts`; None for no limit.
         auth: user and password.
         auth_mode: ``"basic"``, which is the default, or ``"digest"``.
@@ -73,6 +74,7 @@ class RequestArguments(TypedDict, total=False):
     content: "str | bytes | Content | AsyncIterable[bytes] | Iterable[bytes] | None"
     json: Any
     form: Values | None
+    files: Files | None
     timeout: Timeouts | float | None
     auth: tuple[str, str] | None
     auth_mode: str
@@ -108,7 +110,7 @@ def build_request(
         method,
         full,
         headers,
-        _content_of(arguments, headers),
+        _content_of(arguments),
         timeouts,
         _options_of(settings.options, arguments),
     )
@@ -123,24 +125,19 @@ def build_request(
     return request
 
 
-def _content_of(arguments: RequestArguments, headers: HTTPHeaders) -> Body:
-    """Return what the request carries, and say in its headers what that is."""
-    given = [name for name in ("content", "json", "form") if arguments.get(name) is not None]
-    if len(given) > 1:
-        raise ValueError(f"{' and '.join(given)} are both given; one is allowed")
-    body: Body
-    if not given:
-        return None
-    if given == ["json"]:
-        body, kind = json_module.dumps(arguments["json"]).encode(), "application/json"
-    elif given == ["form"]:
-        body = urlencode(list(pairs(arguments["form"] or ()))).encode()
-        kind = "application/x-www-form-urlencoded"
-    else:
+def _content_of(arguments: RequestArguments) -> Body:
+    """Return what the request carries, which says itself of what type it is."""
+    if arguments.get("content") is not None:
+        given = [name for name in ("json", "form", "files") if arguments.get(name) is not None]
+        if given:
+            raise ValueError(f"content and {given[0]} are both given; one is allowed")
         return as_body(arguments["content"])
-    if "Content-Type" not in headers:
-        headers["Content-Type"] = kind
-    return body
+    form = arguments.get("form")
+    return encode(
+        json=arguments.get("json", NOT_GIVEN),
+        form=None if form is None else list(pairs(form)),
+        files=arguments.get("files"),
+    )
 
 
 def _options_of(options: ConnectOptions, arguments: RequestArguments) -> ConnectOptions:

@@ -2,27 +2,42 @@
 
 import asyncio
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from typing import Protocol
 
 from toolkit.httpclient.connection import ClientConnection, Exchange
-from toolkit.httpclient.connector import Connector
 from toolkit.httpclient.content import Content
 from toolkit.httpclient.errors import HTTPStreamClosedError
+from toolkit.httpclient.options import ConnectOptions
 from toolkit.httpclient.pool import Pool, PoolLimits
 from toolkit.httpclient.sending import PIECE, Sending, send
-from toolkit.httpclient.timeouts import Limit
+from toolkit.httpclient.target import Origin
+from toolkit.httpclient.timeouts import Limit, Timeouts
 from toolkit.httpclient.trace import Trace
 from toolkit.httpclient.transport import OutgoingRequest, Source, StreamedResponse
 from toolkit.httpclient.tunnels import proxy_authorization
 from toolkit.httputil import HTTPHeaders
-from toolkit.iostream import StreamClosedError
-from toolkit.tcpclient import TCPClient
+from toolkit.iostream import IOStream, StreamClosedError
 from toolkit.wire.events import Fields, RequestHead, ResponseHead
 from toolkit.wire.http1 import Limits
 
 #: Methods that may be tried again, since twice is as good as once (RFC 9110 §9.2.2).
 IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"))
 _KEEP_ALIVE = re.compile(r"(?:^|[,\s])timeout\s*=\s*([0-9]{1,6})", re.ASCII)
+
+
+class Connecting(Protocol):
+    """What makes connections; see `Connector.connect`."""
+
+    async def connect(
+        self,
+        options: ConnectOptions,
+        origin: Origin,
+        timeouts: Timeouts,
+        progress: Callable[[str], None],
+    ) -> IOStream:
+        """Return a stream to an origin, or to its proxy where that is asked by absolute URLs."""
+        ...
 
 
 class NetworkTransport:
@@ -34,9 +49,8 @@ class NetworkTransport:
 
     Args:
         loop: that it runs on.
-        tcp_client: connects.
+        connector: makes connections.
         limits: what a server may send at most.
-        max_buffer_size: bytes that a connection may buffer.
         pool_limits: how many connections there may be.
         traces: are told what happens.
 
@@ -49,15 +63,14 @@ class NetworkTransport:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        tcp_client: TCPClient,
+        connector: Connecting,
         limits: Limits,
-        max_buffer_size: int,
         pool_limits: PoolLimits,
         traces: "tuple[Trace, ...]" = (),
     ) -> None:
         self._loop = loop
         self._limits = limits
-        self._connector = Connector(tcp_client, max_buffer_size)
+        self._connector = connector
         self._traces = traces
         self.pool = Pool(self._loop, pool_limits)
 

@@ -10,9 +10,12 @@ from typing import Any
 
 from toolkit.httpclient.base import AsyncHTTPClient
 from toolkit.httpclient.building import ClientSettings, Headers, Values, as_headers, pairs
+from toolkit.httpclient.connector import Connector
 from toolkit.httpclient.conversion import Converter
+from toolkit.httpclient.cookies import CookieJar
 from toolkit.httpclient.decoding import Decoding
 from toolkit.httpclient.defaults import EnvironmentProxy, authorize, complete
+from toolkit.httpclient.digest import DigestAuth
 from toolkit.httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
 from toolkit.httpclient.fetch import Fetch
 from toolkit.httpclient.network import NetworkTransport
@@ -90,6 +93,7 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         pool: how many connections there may be; by default at least as many as `max_clients`.
         middleware: sees each request once, the first of the list first.
         hop_middleware: sees each request to a server, redirects apart.
+        cookie_jar: keeps the cookies of servers; by default nothing does.
         traces: are told what happens.
         max_decoded_ratio: how many times larger content may become when decoded; None for no
             limit.
@@ -123,6 +127,7 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         pool: PoolLimits | None = None,
         middleware: Sequence[Middleware] = (),
         hop_middleware: Sequence[Middleware] = (),
+        cookie_jar: CookieJar | None = None,
         traces: Sequence[Trace] = (),
         max_decoded_ratio: float | None = MAX_DECODED_RATIO,
         transport: Transport | None = None,
@@ -160,13 +165,19 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         if transport is None:
             pool = pool or PoolLimits(connections=max(100, max_clients), idle=max(100, max_clients))
             transport = self._network = NetworkTransport(
-                self._loop, self.tcp_client, limits, max_buffer_size, pool, self._traces
+                self._loop,
+                Connector(self.tcp_client, max_buffer_size),
+                limits,
+                pool,
+                self._traces,
             )
         self.transport: Transport = transport
         links: list[Middleware] = [*middleware, Redirects(self._traces), *hop_middleware]
+        if cookie_jar is not None:
+            links.append(cookie_jar)
         if trust_env:
             links.append(EnvironmentProxy(os.environ))
-        links += [authorize, Decoding(self.max_body_size, max_decoded_ratio)]
+        links += [DigestAuth(), authorize, Decoding(self.max_body_size, max_decoded_ratio)]
         self._send = chain(links, transport.send)
         self._outgoing = Converter(self.settings)
 
