@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import brotli
@@ -18,6 +18,7 @@ import trustme
 import zstandard
 
 from tests.http.client import Serve
+from tests.http.scripted import Caller, Script, Start
 from tests.loops import expect_log
 from toolkit.httpclient import (
     AsyncHTTPClient,
@@ -46,114 +47,6 @@ def gzipped(data: bytes) -> bytes:
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-# -- servers that say what they are told to ----------------------------------------------
-
-
-class Caller:
-    """One connection of the client, as a server sees it."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def head(self) -> str:
-        """Read the head of a request."""
-        return (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-
-    async def say(self, data: bytes) -> None:
-        """Send bytes."""
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def ended(self) -> bytes:
-        """Read until the client ends the connection; a reset is an end too."""
-        with contextlib.suppress(ConnectionError):
-            return await self.reader.read()
-        return b""
-
-
-Script = Callable[[Caller], Awaitable[None]]
-
-
-class Server:
-    """A server whose connections all run one script.
-
-    Attributes:
-        heads: of the requests that `answers` read.
-    """
-
-    def __init__(self) -> None:
-        self.heads: list[str] = []
-        self.port = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-
-    async def start(self, script: Script, context: ssl.SSLContext | None = None) -> None:
-        """Listen on a free port of the loopback interface."""
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                # A client that has seen enough may leave at any time.
-                with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                    await script(Caller(reader, writer))
-            finally:
-                writer.close()
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
-
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            # Tasks of its own `asyncio.start_server` would not let be cancelled quietly.
-            self._tasks.add(asyncio.create_task(serve(reader, writer)))
-
-        self._server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def url(self, path: str = "/", scheme: str = "http", host: str = "127.0.0.1") -> str:
-        """Return the URL of a path."""
-        return f"{scheme}://{host}:{self.port}{path}"
-
-    async def stop(self) -> None:
-        """Stop listening, and end what still runs."""
-        if self._server is not None:
-            self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-
-Start = Callable[..., Awaitable[Server]]
-
-
-@pytest.fixture
-async def start() -> AsyncIterator[Start]:
-    """Return a function that starts servers with a script, or with the bytes to answer."""
-    servers: list[Server] = []
-
-    async def run(script: Script | bytes, context: ssl.SSLContext | None = None) -> Server:
-        server = Server()
-
-        async def answer(caller: Caller) -> None:
-            server.heads.append(await caller.head())
-            assert isinstance(script, bytes)
-            await caller.say(script)
-
-        await server.start(answer if isinstance(script, bytes) else script, context)
-        servers.append(server)
-        return server
-
-    yield run
-    for server in servers:
-        await server.stop()
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[AsyncHTTPClient]:
-    """Return a client that is closed after the test."""
-    with contextlib.closing(SimpleAsyncHTTPClient(force_instance=True)) as made:
-        yield made
 
 
 # -- answers -----------------------------------------------------------------------------

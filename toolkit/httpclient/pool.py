@@ -37,6 +37,7 @@ class Pool:
 
     Attributes:
         total: connections that there are, those in the making included.
+        idle_count: those that wait for a request.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: PoolLimits) -> None:
@@ -46,7 +47,7 @@ class Pool:
         self._closed = False
         self._open: dict[Hashable, int] = {}
         self._idle: dict[Hashable, list[ClientConnection]] = {}
-        self._idle_count = 0
+        self.idle_count = 0
         self._waiting: dict[Hashable, deque[Future[ClientConnection | None]]] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._guard: AsyncGenerator[None, None] | None = None
@@ -58,7 +59,7 @@ class Pool:
         idle = self._idle.get(key)
         while idle:
             connection = idle.pop()
-            self._idle_count -= 1
+            self.idle_count -= 1
             if not idle:
                 del self._idle[key]
             if not connection.closed:
@@ -112,7 +113,7 @@ class Pool:
 
     def _evict(self) -> bool:
         """Close the connection that is idle for the longest time, to make room for another."""
-        if not self._idle_count:
+        if not self.idle_count:
             return False
         oldest = min((line[0] for line in self._idle.values()), key=lambda one: one.idle_since)
         self._forget_idle(oldest)
@@ -124,7 +125,7 @@ class Pool:
         idle = self._idle.get(connection.key)
         if idle and connection in idle:
             idle.remove(connection)
-            self._idle_count -= 1
+            self.idle_count -= 1
             if not idle:
                 del self._idle[connection.key]
 
@@ -166,11 +167,11 @@ class Pool:
                 return
         limits = self.limits
         wanted = self._waiting and self.total >= limits.connections
-        if self._closed or wanted or self._idle_count >= limits.idle:
+        if self._closed or wanted or self.idle_count >= limits.idle:
             connection.close()  # when others wait, for the room that it takes
             return
         self._idle.setdefault(connection.key, []).append(connection)
-        self._idle_count += 1
+        self.idle_count += 1
         if self._sweep is None:
             self._sweep = self._loop.call_later(limits.idle_timeout, self._close_old)
 
