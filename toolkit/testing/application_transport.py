@@ -29,8 +29,8 @@ class ApplicationTransport(NetworkTransport):
             response = await client.fetch("http://any.host/")
 
     All but the socket is as it is elsewhere: the client's pool and its connections, HTTP/1 with
-    its limits and time-outs, the server. Of an ``https`` URL the application sees the protocol,
-    but no TLS is spoken. Every host leads to the application.
+    its limits and time-outs, the server. Every host leads to the application. No TLS is spoken, be
+    it for ``https`` or not: what the application sees is the `protocol` of its server.
 
     Args:
         application: what `HTTPServer` takes, or an `HTTPServer` that need not listen.
@@ -75,8 +75,7 @@ class ApplicationTransport(NetworkTransport):
         self.connections += 1
         client, server = memory_streams(_at(self._requests, number), _at(self._responses, number))
         self.server.handle_stream(server, server.peer_address)
-        for what in ("resolved", "connected"):
-            progress(what)
+        progress("connected")
         return client
 
     async def aclose(self) -> None:

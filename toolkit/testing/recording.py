@@ -1,4 +1,4 @@
-"""`RecordingTransport` and `ReplayTransport`: what servers once said, said again in tests."""
+"""`Recorder` and `ReplayTransport`: what servers once said, said again in tests."""
 
 import base64
 import json
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.httpclient.content import Content
+from toolkit.httpclient.encoding import BytesContent
 from toolkit.httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
-from toolkit.httpclient.transport import OutgoingRequest, Source, StreamedResponse, Transport
+from toolkit.httpclient.transport import CallNext, OutgoingRequest, Source, StreamedResponse
 from toolkit.httputil import HTTPHeaders
 from toolkit.testing.mock_transport import PiecesSource, UnexpectedRequestError, read_body
 from toolkit.testing.redaction import Redaction
@@ -31,49 +32,43 @@ ERRORS: dict[str, type[Exception]] = {
 }
 
 
-class RecordingTransport:
-    """A transport that writes down what another one brings.
+class Recorder:
+    """A middleware that writes down requests and what is answered.
 
     Example::
 
-        transport = RecordingTransport("github.jsonl", NetworkTransport(...))
+        client = AsyncHTTPClient(force_instance=True, hop_middleware=[Recorder("github.jsonl")])
 
     Each line of the file is a request with its response, as JSON; it is written when the content
-    was read or given up. Secrets that `redaction` knows are not in it: look before you share it,
-    as it cannot know all. Responses are asked for without compression, so that they can be
-    looked at.
+    was read or given up. As ``hop_middleware`` it sees each hop of a redirect, content decoded, and
+    no credentials that the client adds. Secrets that `redaction` knows are not written: look
+    before you share the file, as it cannot know all.
 
     Args:
         path: of the file, which begins anew.
-        inner: sends the requests.
         redaction: takes secrets out.
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        inner: Transport,
-        redaction: Redaction | None = None,
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], redaction: Redaction | None = None) -> None:
         self._path = Path(path)
-        self._inner = inner
         self._redaction = redaction or Redaction()
         self._path.write_text("")
 
-    async def send(self, request: OutgoingRequest) -> StreamedResponse:
-        """Send a request by the other transport; errors are recorded too."""
-        sent = request.copy()
-        sent.headers["Accept-Encoding"] = "identity"
-        kind = _content_type(request)
-        if kind:
-            sent.headers["Content-Type"] = kind
-        content = sent.content = await read_body(request.content)
+    async def __call__(self, request: OutgoingRequest, call_next: CallNext) -> StreamedResponse:
+        """Send a request; errors are recorded too."""
+        content = await read_body(request.content)
         entry = {"request": _request_entry(request, content, self._redaction)}
+        if isinstance(request.content, Content):
+            # It may be one that can be read once.
+            kind = request.content.content_type
+            request = request.copy()
+            request.content = BytesContent(content or b"", kind)
         try:
-            response = await self._inner.send(sent)
+            response = await call_next(request)
         except tuple(ERRORS.values()) as error:
-            name = next((name for name in ERRORS if type(error).__name__ == name), "OSError")
-            self._write(entry | {"error": {"type": name, "message": str(error)}})
+            name = type(error).__name__
+            known = name if name in ERRORS else "OSError"
+            self._write(entry | {"error": {"type": known, "message": str(error)}})
             raise
         response.source = _Recorded(response, entry, self)
         return response
@@ -89,7 +84,8 @@ class RecordingTransport:
         kind = response.headers.get("Content-Type", "")
         clean = self._redaction.content(content, kind)
         headers = response.headers.copy()
-        if clean != content and "Content-Length" in headers:
+        if whole and content and "Content-Length" in headers:
+            # It may have been decoded, or lost its secrets.
             headers["Content-Length"] = str(len(clean))
         self._write(
             entry
@@ -104,22 +100,18 @@ class RecordingTransport:
             }
         )
 
-    async def aclose(self) -> None:
-        """Close the other transport."""
-        await self._inner.aclose()
-
 
 class _Recorded:
     """Content that is written down when it ends."""
 
     def __init__(
-        self, response: StreamedResponse, entry: dict[str, Any], recording: RecordingTransport
+        self, response: StreamedResponse, entry: dict[str, Any], recorder: Recorder
     ) -> None:
         self.trailers: Fields = ()
         self._source: Source = response.source
         self._response = response
         self._entry = entry
-        self._recording = recording
+        self._recorder = recorder
         self._pieces: list[bytes] = []
         self._done = False
 
@@ -141,11 +133,11 @@ class _Recorded:
     def _finish(self, whole: bool) -> None:
         if not self._done:
             self._done = True
-            self._recording.record(self._entry, self._response, b"".join(self._pieces), whole)
+            self._recorder.record(self._entry, self._response, b"".join(self._pieces), whole)
 
 
 class ReplayTransport:
-    """A transport that answers from a file that a `RecordingTransport` has written.
+    """A transport that answers from a file that a `Recorder` has written.
 
     Example::
 
