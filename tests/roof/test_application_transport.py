@@ -10,7 +10,6 @@ from tests.loops import expect_log
 from toolkit.httpclient import AsyncHTTPClient
 from toolkit.httpclient.cookies import CookieJar
 from toolkit.httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
-from toolkit.httpclient.json_lines import json_lines
 from toolkit.httpclient.retry import Retry
 from toolkit.httpclient.timeouts import Timeouts
 from toolkit.httpserver import HTTPServer
@@ -139,11 +138,11 @@ async def test_values_come_line_by_line() -> None:
     async with client() as http:
         async with http.stream("GET", "http://a/lines") as response:
             assert response.headers["Content-Type"] == "application/x-ndjson"
-            numbers = json_lines(response, lambda value: int(value["number"]))
+            numbers = response.json_lines(lambda value: int(value["number"]))
             assert [number async for number in numbers] == [0, 1, 2]
         async with http.stream("GET", "http://a/") as response:
             with pytest.raises(ValueError, match="line 1 is no JSON"):
-                await anext(json_lines(response))
+                await anext(response.json_lines())
 
 
 @pytest.mark.feature("N05")
@@ -155,7 +154,7 @@ async def test_a_value_that_json_has_not_cuts_the_answer_off(
 
     async def read() -> None:
         async with client() as http, http.stream("POST", "http://a/lines", content=b"") as response:
-            async for value in json_lines(response):
+            async for value in response.json_lines():
                 assert value == 1
 
     with pytest.raises((HTTPStreamClosedError, OSError)):

@@ -25,17 +25,21 @@ Example of a middleware::
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar, overload
 
 from toolkit.httpclient.content import Body
 from toolkit.httpclient.errors import HTTPClientError, HTTPTimeoutError
+from toolkit.httpclient.json_lines import json_values
 from toolkit.httpclient.options import ConnectOptions
 from toolkit.httpclient.target import Target
 from toolkit.httpclient.timeouts import NO_TIMEOUTS, Limit, Timeouts
 from toolkit.httputil import HTTPHeaders, responses
 from toolkit.iostream import UnsatisfiableReadError
 from toolkit.wire.events import Fields
+from toolkit.wire.json_lines import MAX_LINE
 from toolkit.wire.parameters import parse_parameters
+
+T = TypeVar("T")
 
 
 class OutgoingRequest:
@@ -351,6 +355,30 @@ class StreamedResponse:
             ValueError: it is no JSON.
         """
         return json.loads(await self.read(limit))
+
+    @overload
+    def json_lines(self, *, max_line: int = ...) -> AsyncIterator[Any]: ...
+    @overload
+    def json_lines(
+        self, convert: Callable[[Any], T], *, max_line: int = ...
+    ) -> AsyncIterator[T]: ...
+    def json_lines(
+        self, convert: Callable[[Any], Any] = lambda value: value, *, max_line: int = MAX_LINE
+    ) -> AsyncIterator[Any]:
+        """Iterate over values of JSON, one on each line, as they come in.
+
+        Example::
+
+            async for point in response.json_lines(lambda value: Point(**value)):
+                print(point.x)
+
+        Args:
+            convert: makes what is yielded of a value; that itself by default.
+            max_line: most bytes of a line.
+        Raises:
+            ValueError: a line is no JSON, or too long; it says which.
+        """
+        return json_values(self, convert, max_line)
 
     async def aclose(self) -> None:
         """Let go of the response; what was not read of it is lost."""
