@@ -56,6 +56,8 @@ install_program() {
 
 install_program wrk wrk
 install_program cc gcc libc6-dev
+install_program nginx nginx-light
+install_program openssl openssl
 
 line_load=$venv/bin/line-load
 [ "$line_load" -nt benchmarks/line_load.c ] ||

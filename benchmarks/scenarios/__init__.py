@@ -2,6 +2,7 @@
 
 from benchmarks.scenarios.base import Cores, Scenario, Sizes
 from benchmarks.scenarios.bulk import Bulk, SlowReader
+from benchmarks.scenarios.client import CLIENT
 from benchmarks.scenarios.endurance import BusyIdle, IdleHTTP, Soak
 from benchmarks.scenarios.lines import Churn, Idle, Lines
 from benchmarks.scenarios.slow import SlowHTTP
@@ -18,6 +19,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     BusyIdle(),
     SlowHTTP(),
     Soak(),
+    *CLIENT,
 )
 
 __all__ = ["SCENARIOS", "Cores", "Scenario", "Sizes"]
