@@ -304,8 +304,8 @@ class Reported(Opened):
 
     Args:
         content: what is sent.
-        progress: called once for each piece, when the connection has taken it. Sent again, it
-            begins at 0 again.
+        progress: called once for each piece, when it is its turn. Sent again, it begins at 0
+            again.
     """
 
     def __init__(self, content: Content, progress: Progress) -> None:
@@ -319,10 +319,10 @@ class Reported(Opened):
         done = 0
         async with iterated(self._content) as pieces:
             async for piece in pieces:
-                yield piece
-                # Whoever sends it asks for the next one when this is on its way.
+                # Before it goes: after the last one nobody may ask for more.
                 done += len(piece)
                 self._progress(done, self.length)
+                yield piece
 
 
 # -- all of it ---------------------------------------------------------------------------
