@@ -161,7 +161,30 @@ STREAM_COMPARISONS = (
     Comparison("protocol", "protocol-{loop}"),
 )
 
+_ON_UVLOOP, _ON_ASYNCIO = ("--loop", "uvloop"), ("--loop", "asyncio")
+CLIENT_PEERS = (
+    Peer("toolkit-fetch", "toolkit's fetch() on uvloop", "toolkit_fetch", _ON_UVLOOP),
+    Peer("toolkit-get", "toolkit's get() on uvloop", "toolkit_get", _ON_UVLOOP),
+    Peer("toolkit-asyncio", "toolkit's fetch() on asyncio", "toolkit_fetch", _ON_ASYNCIO),
+    Peer("tornado", "Tornado's simple client on asyncio", "tornado_simple", _ON_ASYNCIO),
+    Peer("tornado-curl", "Tornado's curl client on asyncio", "pycurl_tornado", _ON_ASYNCIO),
+    Peer("pycurl", "pycurl's multi interface alone", "pycurl_multi", _ON_ASYNCIO),
+    Peer("aiohttp", "aiohttp on uvloop", "aiohttp_client", _ON_UVLOOP),
+    Peer("httpx", "httpx on uvloop", "httpx_client", _ON_UVLOOP),
+    Peer("niquests", "niquests on uvloop", "niquests_client", _ON_UVLOOP),
+)
+CLIENT_COMPARISONS = (
+    Comparison("Tornado", "tornado"),
+    Comparison("aiohttp", "aiohttp"),
+    Comparison("httpx", "httpx"),
+    Comparison("pycurl", "pycurl"),
+)
+
 GOALS = (
+    Goal("client-1k-32", "toolkit-fetch", "tornado", 5.0),
+    Goal("client-1k-32", "toolkit-fetch", "httpx", 4.0),
+    Goal("client-1k-32", "toolkit-fetch", "aiohttp", 1.0),
+    Goal("client-1k-32", "toolkit-fetch", "niquests", 1.0),
     Goal("hello", "toolkit-uvloop", "tornado", 8.0),
     Goal("hello", "toolkit-uvloop", "uvicorn", 1.15),
     Goal("hello", "toolkit-uvloop", "floor", 0.42),
@@ -208,5 +231,8 @@ PACKAGES = (
     "hypercorn",
     "jinja2",
     "uvloop",
+    "httpx",
+    "niquests",
+    "pycurl",
 )
 """The distributions whose versions decide the figures."""

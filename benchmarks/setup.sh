@@ -57,6 +57,7 @@ install_program() {
 install_program wrk wrk
 install_program cc gcc libc6-dev
 PATH=$PATH:/usr/sbin install_program nginx nginx-light
+install_program openssl openssl
 
 line_load=$venv/bin/line-load
 [ "$line_load" -nt benchmarks/line_load.c ] ||

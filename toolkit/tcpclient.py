@@ -5,7 +5,7 @@ import datetime
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -71,6 +71,7 @@ class TCPClient:
         source_ip: str | None = None,
         source_port: int | None = None,
         timeout: float | datetime.timedelta | None = None,
+        on_progress: Callable[[str], None] | None = None,
     ) -> IOStream:
         """Connect to a host and return the stream.
 
@@ -86,6 +87,8 @@ class TCPClient:
             source_ip: own address to connect from.
             source_port: own port to connect from.
             timeout: seconds for everything together.
+            on_progress: called with ``"resolved"`` when the addresses are known, and with
+                ``"connected"`` before TLS begins.
         Raises:
             ConnectError: all addresses failed.
             TimeoutError: it took too long; the message says what did.
@@ -96,7 +99,10 @@ class TCPClient:
         async with _limit(timeout) as progress:
             progress.doing = f"while resolving {host}"
             addresses = await self._resolve(host, port, af)
+            if on_progress is not None:
+                on_progress("resolved")
             connector = _Connector(progress, target, max_buffer_size, source_ip, source_port)
+            connector.on_progress = on_progress
             return await _connect(connector, addresses, ssl_options, name)
 
     async def connect_unix(
@@ -178,6 +184,7 @@ class _Connector:
     ) -> None:
         self.progress = progress
         self.target = target
+        self.on_progress: Callable[[str], None] | None = None
         self._max_buffer_size = max_buffer_size
         self._source_ip = source_ip
         self._source_port = source_port
@@ -200,6 +207,8 @@ class _Connector:
             if stream is None:
                 raise ConnectError(self.target, self._failed)
             self._streams.discard(stream)
+            if self.on_progress is not None:
+                self.on_progress("connected")
             return stream
         finally:
             for stream in self._streams:

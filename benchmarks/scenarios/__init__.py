@@ -2,6 +2,7 @@
 
 from benchmarks.scenarios.base import Cores, Scenario, Sizes
 from benchmarks.scenarios.bulk import Bulk, SlowReader
+from benchmarks.scenarios.client import CLIENT
 from benchmarks.scenarios.endurance import BusyIdle, IdleHTTP, Soak
 from benchmarks.scenarios.large import Download, Upload
 from benchmarks.scenarios.lines import Bursts, Churn, Idle, Lines
@@ -24,6 +25,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Download(),
     Upload(),
     Soak(),
+    *CLIENT,
 )
 
 __all__ = ["SCENARIOS", "Cores", "Scenario", "Sizes"]

@@ -33,7 +33,7 @@ FLOORS = [
         "asgi",
     ],
     ["routing", "web", "websocket", "auth", "openapi"],
-    ["testing", "cli", "compat"],
+    ["testing", "cli", "compat", "__main__"],
 ]
 
 #: What the rooms of a floor may not import from outside of the package.

@@ -7,15 +7,18 @@ import gzip
 import pickle
 import socket
 import ssl
-import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+import zlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import brotli
 import pytest
 import trustme
+import zstandard
 
 from tests.http.client import Serve
+from tests.http.scripted import Caller, Script, Start
 from tests.loops import expect_log
 from toolkit.httpclient import (
     AsyncHTTPClient,
@@ -23,10 +26,8 @@ from toolkit.httpclient import (
     HTTPError,
     HTTPRequest,
     HTTPResponse,
-    upload,
+    sending,
 )
-from toolkit.httpclient.hop import Hop
-from toolkit.httpclient.request import DEFAULTS, EffectiveRequest
 from toolkit.httpclient.target import Target
 from toolkit.httputil import HTTPHeaders, HTTPOutputError
 from toolkit.iostream import UnsatisfiableReadError
@@ -38,7 +39,6 @@ from toolkit.simple_httpclient import (
 )
 from toolkit.testing import ExpectLog
 from toolkit.web import RequestHandler
-from toolkit.wire.events import ResponseHead
 
 
 def gzipped(data: bytes) -> bytes:
@@ -47,114 +47,6 @@ def gzipped(data: bytes) -> bytes:
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-# -- servers that say what they are told to ----------------------------------------------
-
-
-class Caller:
-    """One connection of the client, as a server sees it."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def head(self) -> str:
-        """Read the head of a request."""
-        return (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-
-    async def say(self, data: bytes) -> None:
-        """Send bytes."""
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def ended(self) -> bytes:
-        """Read until the client ends the connection; a reset is an end too."""
-        with contextlib.suppress(ConnectionError):
-            return await self.reader.read()
-        return b""
-
-
-Script = Callable[[Caller], Awaitable[None]]
-
-
-class Server:
-    """A server whose connections all run one script.
-
-    Attributes:
-        heads: of the requests that `answers` read.
-    """
-
-    def __init__(self) -> None:
-        self.heads: list[str] = []
-        self.port = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-
-    async def start(self, script: Script, context: ssl.SSLContext | None = None) -> None:
-        """Listen on a free port of the loopback interface."""
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                # A client that has seen enough may leave at any time.
-                with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                    await script(Caller(reader, writer))
-            finally:
-                writer.close()
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
-
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            # Tasks of its own `asyncio.start_server` would not let be cancelled quietly.
-            self._tasks.add(asyncio.create_task(serve(reader, writer)))
-
-        self._server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def url(self, path: str = "/", scheme: str = "http", host: str = "127.0.0.1") -> str:
-        """Return the URL of a path."""
-        return f"{scheme}://{host}:{self.port}{path}"
-
-    async def stop(self) -> None:
-        """Stop listening, and end what still runs."""
-        if self._server is not None:
-            self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-
-Start = Callable[..., Awaitable[Server]]
-
-
-@pytest.fixture
-async def start() -> AsyncIterator[Start]:
-    """Return a function that starts servers with a script, or with the bytes to answer."""
-    servers: list[Server] = []
-
-    async def run(script: Script | bytes, context: ssl.SSLContext | None = None) -> Server:
-        server = Server()
-
-        async def answer(caller: Caller) -> None:
-            server.heads.append(await caller.head())
-            assert isinstance(script, bytes)
-            await caller.say(script)
-
-        await server.start(answer if isinstance(script, bytes) else script, context)
-        servers.append(server)
-        return server
-
-    yield run
-    for server in servers:
-        await server.stop()
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[AsyncHTTPClient]:
-    """Return a client that is closed after the test."""
-    with contextlib.closing(SimpleAsyncHTTPClient(force_instance=True)) as made:
-        yield made
 
 
 # -- answers -----------------------------------------------------------------------------
@@ -186,7 +78,8 @@ async def test_an_answer_is_read_to_its_end_however_that_is_told(
     assert (response.code, response.body) == (code, body)
     assert response.effective_url == server.url()
     assert response.request_time is not None
-    assert set(response.time_info) == {"queue", "connect", "starttransfer", "total"}
+    names = "queue namelookup connect appconnect pretransfer starttransfer total"
+    assert set(response.time_info) == set(names.split())
 
 
 @pytest.mark.parametrize(
@@ -310,12 +203,16 @@ async def test_a_head_past_its_limit_is_refused(start: Start, line: bytes) -> No
         ({}, "Content-Encoding: gzip", gzipped(b"abc"), b"abc"),
         ({}, "Content-Encoding: x-gzip", gzipped(b"ab") + gzipped(b"c"), b"abc"),
         ({}, "Content-Encoding: gzip", b"", b""),
-        ({}, "Content-Encoding: gzip, gzip", b"as it is", b"as it is"),
-        ({}, "Content-Encoding: br", b"as it is", b"as it is"),
+        ({}, "Content-Encoding: gzip, x-gzip", gzipped(gzipped(b"abc")), b"abc"),
+        ({}, "Content-Encoding: br", brotli.compress(b"abc"), b"abc"),
+        ({}, "Content-Encoding: zstd", zstandard.compress(b"abc"), b"abc"),
+        ({}, "Content-Encoding: deflate, br", brotli.compress(zlib.compress(b"a")), b"a"),
+        ({}, "Content-Encoding: gzip, compress", b"as it is", b"as it is"),
         ({"decompress_response": False}, "Content-Encoding: gzip", b"as it is", b"as it is"),
     ],
 )
-async def test_gzip_is_asked_for_and_decompressed(
+@pytest.mark.feature("F08")
+async def test_compressed_content_is_asked_for_and_decoded(
     start: Start,
     client: AsyncHTTPClient,
     options: dict[str, Any],
@@ -327,7 +224,7 @@ async def test_gzip_is_asked_for_and_decompressed(
     server = await start(f"HTTP/1.0 200 OK\r\n{fields}\r\n\r\n".encode() + body)
     response = await client.fetch(server.url(), **options)
     assert response.body == content
-    assert ("Accept-Encoding: gzip" in server.heads[0]) == (not options)
+    assert ("Accept-Encoding: gzip, deflate, br, zstd" in server.heads[0]) == (not options)
     decoded = content != body or not body
     assert ("X-Consumed-Content-Encoding" in response.headers) == decoded
     assert ("Content-Encoding" in response.headers) != decoded
@@ -440,20 +337,20 @@ async def sent(start: Start, client: AsyncHTTPClient, **options: Any) -> dict[st
     fields = dict(line.split(": ", 1) for line in lines)
     assert len(fields) == len(lines)
     assert fields.pop("Host") == f"127.0.0.1:{server.port}"
-    assert fields.pop("Connection") == "close"
+    assert "Connection" not in fields  # it goes on, as it does unless somebody says otherwise
     return {"": first, **fields}
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, {"": "GET / HTTP/1.1", "Accept-Encoding": "gzip", "User-Agent": "toolkit/0.1.0"}),
+        ({}, {"": "GET / HTTP/1.1", "User-Agent": "toolkit/0.1.0"}),
         ({"path": "/a?b=c#d"}, {"": "GET /a?b=c HTTP/1.1"}),
         ({"path": "?b"}, {"": "GET /?b HTTP/1.1"}),
         ({"path": "/\u00e9"}, {"": "GET /%C3%A9 HTTP/1.1"}),
         ({"path": '/"<>%20\\'}, {"": "GET /%22%3C%3E%20\\ HTTP/1.1"}),
         ({"user_agent": "Me"}, {"User-Agent": "Me"}),
-        ({"headers": {"user-agent": "Me"}}, {"user-agent": "Me"}),
+        ({"headers": {"user-agent": "Me"}}, {"User-Agent": "Me"}),
         ({"headers": {"X": b"bytes"}}, {"X": "bytes"}),
         ({"headers": HTTPHeaders({"X": "b\xe4r"})}, {"X": "b\xe4r"}),
         ({"auth_username": "Aladdin", "auth_password": "open sesame"}, {}),
@@ -464,7 +361,7 @@ async def sent(start: Start, client: AsyncHTTPClient, **options: Any) -> dict[st
         ({"method": "PUT", "body": b""}, {"Content-Length": "0"}),
         (
             {"method": "POST", "body": b"", "headers": {"content-type": "a/b"}},
-            {"content-type": "a/b"},
+            {"Content-Type": "a/b"},
         ),
         ({"method": "GET", "body": b"x", "allow_nonstandard_methods": True}, {}),
         ({"method": "PURGE", "allow_nonstandard_methods": True}, {"": "PURGE / HTTP/1.1"}),
@@ -509,9 +406,10 @@ async def test_nothing_that_ends_a_line_reaches_the_wire(
         await received.put(await caller.ended())
 
     server = await start(listen)
-    with pytest.raises(ValueError, match="allowed"):
+    with pytest.raises(ValueError, match=r"allowed|control character"):
         await client.fetch(server.url(), **options(bad))
-    assert await received.get() == b""
+    await server.stop()
+    assert received.empty() or received.get_nowait() == b""  # it may not even have connected
 
 
 @pytest.mark.parametrize(
@@ -519,7 +417,10 @@ async def test_nothing_that_ends_a_line_reaches_the_wire(
     [
         {"auth_username": "a:b", "auth_password": "c"},
         {"auth_username": "a", "auth_password": "b\r\nc"},
-        {"auth_username": "a", "auth_mode": "digest"},
+        {"auth_username": "a", "auth_mode": "ntlm"},
+        {"proxy_host": "a"},
+        {"proxy_port": 1},
+        {"proxy_host": "a", "proxy_port": 1, "proxy_auth_mode": "digest"},
         {"method": "POST"},
         {"method": "GET", "body": b"x"},
         {"method": "PURGE"},
@@ -538,23 +439,6 @@ async def test_a_request_that_makes_no_sense_is_a_value_error(
     future = client.fetch(server.url(), **options)
     with pytest.raises(ValueError):
         await future
-
-
-@pytest.mark.parametrize(
-    "option",
-    [
-        {"proxy_host": "proxy", "proxy_port": 3128},
-        {"proxy_username": "me"},
-        {"proxy_password": "secret"},
-        {"proxy_auth_mode": "basic"},
-    ],
-)
-async def test_proxies_are_not_silently_left_out(
-    client: AsyncHTTPClient, option: dict[str, Any]
-) -> None:
-    """A request for one fails."""
-    with pytest.raises(NotImplementedError, match="not supported"):
-        await client.fetch("http://127.0.0.1/", **option)
 
 
 @pytest.mark.parametrize(
@@ -747,7 +631,7 @@ async def test_a_body_goes_to_a_server_that_never_says_100(
     start: Start, client: AsyncHTTPClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a while: a client must not wait for ever (RFC 9110 §10.1.1)."""
-    monkeypatch.setattr(upload, "CONTINUE_TIMEOUT", 0.01)
+    monkeypatch.setattr(sending, "CONTINUE_TIMEOUT", 0.01)
 
     async def old(caller: Caller) -> None:
         await caller.head()
@@ -762,148 +646,6 @@ async def test_a_body_goes_to_a_server_that_never_says_100(
 
 
 # -- redirects ---------------------------------------------------------------------------
-
-
-def first_hop(url: str = "http://a/x", **options: Any) -> Hop:
-    """Return what a request begins with."""
-    options.setdefault("allow_nonstandard_methods", True)
-    return Hop.first(EffectiveRequest(HTTPRequest(url, **options), DEFAULTS))
-
-
-def redirect(status: int, location: str = "/y", *more: str) -> ResponseHead:
-    """Return the head of a redirect."""
-    return ResponseHead(status, [("location", value) for value in (location, *more)])
-
-
-@pytest.mark.parametrize(
-    ("status", "method", "after"),
-    [
-        (301, "GET", "GET"),
-        (301, "POST", "GET"),
-        (301, "PUT", "PUT"),
-        (302, "POST", "GET"),
-        (302, "DELETE", "DELETE"),
-        (302, "HEAD", "HEAD"),
-        (303, "GET", "GET"),
-        (303, "POST", "GET"),
-        (303, "PUT", "GET"),
-        (303, "HEAD", "HEAD"),
-        (307, "POST", "POST"),
-        (308, "POST", "POST"),
-        (308, "PUT", "PUT"),
-    ],
-)
-def test_a_redirect_changes_the_method_as_browsers_do(status: int, method: str, after: str) -> None:
-    """And what is no longer sent is no longer described (RFC 9110 §15.4)."""
-    headers = {"Content-Type": "a/b", "Content-Length": "1", "Content-Encoding": "x", "X": "y"}
-    hop = first_hop(method=method, body=b"b", headers=headers).after(redirect(status))
-    assert hop is not None
-    assert (hop.url, hop.method) == ("http://a/y", after)
-    if (after == method and status != 303) or method == "HEAD":
-        assert hop.body == b"b"
-        assert dict(hop.fields) == headers
-    else:
-        assert hop.body is None
-        assert dict(hop.fields) == {"X": "y"}
-
-
-@pytest.mark.parametrize(
-    ("start_url", "location"),
-    [
-        ("http://a.b/", "http://a.b:81/"),
-        ("http://a.b/", "https://a.b/"),
-        ("https://a.b/", "http://a.b/"),
-        ("http://a.b/", "http://c.a.b/"),
-        ("http://c.a.b/", "http://a.b/"),
-        ("http://a.b/", "http://a.b./"),
-        ("http://a.b/", "//c.d/"),
-        ("http://127.0.0.1/", "http://localhost/"),
-        ("http://u:p@a.b/", "http://c.d/"),
-    ],
-)
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.feature("F03")
-def test_secrets_go_to_no_other_origin(start_url: str, location: str, status: int) -> None:
-    """Nor do they come back when a later redirect leads to the first one again."""
-    secrets = HTTPHeaders({"Authorization": "s1", "Proxy-Authorization": "s2", "X": "y"})
-    secrets.add("authorization", "s3")
-    secrets.add("Cookie", "s4=1")
-    secrets.add("cookie", "s5=1")
-    secrets["Host"] = "virtual"
-    hop = first_hop(start_url, headers=secrets, auth_username="u", auth_password="p")
-    gone = hop.after(redirect(status, location))
-    assert gone is not None
-    back = gone.after(redirect(status, start_url.replace("u:p@", "")))
-    assert back is not None
-    for other in (gone, back):
-        assert dict(other.fields) == {"X": "y"}
-        assert other.credentials is None
-        head = other.head(EffectiveRequest(HTTPRequest(start_url), DEFAULTS))
-        assert dict(head.fields)["Host"] == other.target.origin.authority
-
-
-@pytest.mark.parametrize("location", ["/y", "y", "?z", "http://a/y", "HTTP://A:80/", "//a/z"])
-def test_secrets_stay_with_their_origin(location: str) -> None:
-    """A redirect within it changes nothing."""
-    secrets = {"Cookie": "s=1", "Host": "virtual"}
-    hop = first_hop(headers=secrets, auth_username="u", auth_password="p")
-    after = hop.after(redirect(302, location))
-    assert after is not None
-    assert (dict(after.fields), after.credentials) == (secrets, ("u", "p"))
-
-
-@pytest.mark.parametrize(
-    ("location", "url"),
-    [
-        ("y", "http://a/b/y"),
-        ("../y", "http://a/y"),
-        ("?q", "http://a/b/c?q"),
-        (" /y\t", "http://a/y"),
-        ("/a b", "http://a/a%20b"),
-        ("/\xc3\xa9", "http://a/%C3%A9"),
-        ("/%41", "http://a/%41"),
-    ],
-)
-def test_a_location_is_read_as_browsers_do(location: str, url: str) -> None:
-    """Relative to the URL, and with what they forgive."""
-    hop = first_hop("http://a/b/c").after(redirect(302, location))
-    assert hop is not None
-    assert hop.url == url
-
-
-@pytest.mark.parametrize(
-    "location", ["ftp://a/", "file:///etc/passwd", "data:,x", "javascript:1", "h:5", "http://[x/"]
-)
-def test_a_redirect_to_what_cannot_be_fetched_is_an_error(location: str) -> None:
-    """And is not left unfinished."""
-    with pytest.raises(ValueError):
-        first_hop().after(redirect(302, location))
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        ResponseHead(302),
-        redirect(302, ""),
-        redirect(302, "/a", "/b"),
-        redirect(200),
-        redirect(300),
-        redirect(304),
-        redirect(305),
-    ],
-)
-def test_what_is_no_redirect_is_the_response(head: ResponseHead) -> None:
-    """Such as one that does not say where to."""
-    assert first_hop().after(head) is None
-
-
-def test_a_body_that_was_produced_is_not_sent_again_empty() -> None:
-    """There is nothing left of it, so that the redirect itself is the response."""
-    hop = first_hop(method="PUT", body_producer=at_once)
-    assert hop.after(redirect(307)) is None
-    after = hop.after(redirect(303))
-    assert after is not None
-    assert after.body_producer is None
 
 
 class Countdown(RequestHandler):
@@ -1001,11 +743,17 @@ async def test_a_request_ends_with_its_time(
     assert caught.value.code == 599
 
 
-@pytest.mark.parametrize("options", [{"connect_timeout": 0.05}, {"request_timeout": 0.05}])
-async def test_connecting_ends_with_its_time(options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"connect_timeout": 0.05}, "resolving name"),
+        ({"request_timeout": 0.05}, "during request"),
+    ],
+)
+async def test_connecting_ends_with_its_time(options: dict[str, Any], message: str) -> None:
     """And the error says what took so long."""
     client = SimpleAsyncHTTPClient(force_instance=True, resolver=Forever())
-    with contextlib.closing(client), pytest.raises(HTTPTimeoutError, match="resolving name"):
+    with contextlib.closing(client), pytest.raises(HTTPTimeoutError, match=message):
         await client.fetch("http://name/", **options)
 
 
@@ -1399,22 +1147,3 @@ def test_a_script_can_block(loop_name: str) -> None:
         thread.join()
     assert caught.value.code == 404
     client.close()
-
-
-async def test_the_program_prints_what_it_fetches(start: Start) -> None:
-    """``python -m toolkit.httpclient``, also for a code that is no success."""
-    server = await start(OK.replace(b"200 OK\r\n", b"404 No\r\nX-Seen: yes\r\n"))
-    for arguments, expected in (
-        (["--print_headers"], ["X-Seen: yes", "Content-Length: 2", "", "ok"]),
-        (["--print_body=false"], []),
-    ):
-        program = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "toolkit.httpclient",
-            *arguments,
-            server.url(),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        output, _ = await program.communicate()
-        assert (program.returncode, output.decode().splitlines()) == (0, expected)

@@ -543,6 +543,18 @@ async def test_the_mode_of_a_file_is_kept(tmp_path: Path, mode: int) -> None:
     assert target.read_text() == "new" or mode == 0o400
 
 
+@pytest.mark.parametrize("before", [None, 0o644])
+async def test_the_rights_of_a_file_can_be_chosen(tmp_path: Path, before: int | None) -> None:
+    """For secrets, which were readable in the old file perhaps."""
+    target = tmp_path / "a"
+    if before is not None:
+        target.touch(before)
+    async with files.atomic_write(target, rights=0o600):
+        (draft,) = tmp_path.glob(".toolkit-*")
+        assert stat.S_IMODE(draft.stat().st_mode) == 0o600
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
 async def test_the_owner_of_a_file_is_kept(tmp_path: Path) -> None:
     if os.getuid() != 0:
         pytest.skip("only root may give files away")

@@ -68,12 +68,14 @@ class _Draft:
 
     Args:
         path: what is to be replaced.
+        rights: of the new file; None for those of the old one.
         options: of `io.open`.
     """
 
-    def __init__(self, path: Path, durable: bool, **options: Any) -> None:
+    def __init__(self, path: Path, durable: bool, rights: int | None, **options: Any) -> None:
         self._path = path
         self._durable = durable
+        self._rights = rights
         self._options = options
         self._file: Any = None
         self._draft = ""
@@ -97,7 +99,7 @@ class _Draft:
         self._draft = os.path.join(os.path.dirname(target), name)
         # A new file gets the rights that the process gives to new files. What replaces another
         # one belongs to nobody else before it has the rights of that.
-        rights = 0o666 if self._replaced is None else 0o600
+        rights = 0o666 if self._replaced is None and self._rights is None else 0o600
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
             self._file = open(  # noqa: SIM115  # `commit` or `discard` closes it
@@ -116,7 +118,7 @@ class _Draft:
                 synchronised.
         """
         try:
-            self._keep_rights()
+            self._set_rights()
             if self._durable:
                 self._synchronise()
             self._file.close()
@@ -127,8 +129,11 @@ class _Draft:
         if self._durable and hasattr(os, "O_DIRECTORY"):
             _synchronise(os.path.dirname(self._target), os.O_RDONLY | os.O_DIRECTORY)
 
-    def _keep_rights(self) -> None:
+    def _set_rights(self) -> None:
         before = self._replaced
+        if self._rights is not None:
+            os.chmod(self._draft, self._rights)
+            return
         if before is None:
             return
         if hasattr(os, "chown"):
@@ -170,6 +175,7 @@ def atomic_write(
     errors: str | None = None,
     newline: str | None = None,
     durable: bool = True,
+    rights: int | None = None,
     executor: WhichExecutor = None,
 ) -> AtomicWrite[TextFile]: ...
 @overload
@@ -181,6 +187,7 @@ def atomic_write(
     errors: None = None,
     newline: None = None,
     durable: bool = True,
+    rights: int | None = None,
     executor: WhichExecutor = None,
 ) -> AtomicWrite[BinaryFile]: ...
 def atomic_write(
@@ -191,6 +198,7 @@ def atomic_write(
     errors: str | None = None,
     newline: str | None = None,
     durable: bool = True,
+    rights: int | None = None,
     executor: WhichExecutor = None,
 ) -> Any:
     """Return what ``async with`` gives a file from that replaces `path` when the block ends.
@@ -205,9 +213,9 @@ def atomic_write(
     raises, or is cancelled, the new file is removed and the old one is as before. A cancellation
     that comes when the block has ended may be too late to hold the new content back.
 
-    The mode of a file that is replaced is kept, and so are its owner and group where the process
-    may give files away; other hard links to it keep the old content. A symbolic link is followed:
-    what it points to is replaced, and the link stays.
+    Without `rights` the mode of a file that is replaced is kept, and so are its owner and group
+    where the process may give files away; other hard links to it keep the old content. A symbolic
+    link is followed: what it points to is replaced, and the link stays.
 
     Args:
         path: a plain file, or none yet.
@@ -215,6 +223,8 @@ def atomic_write(
         encoding: of a text; UTF-8 for None.
         durable: whether the content, and then its name, are on the disk when the block has
             ended, so that they outlive a failure of power.
+        rights: mode that the file gets, as ``0o600`` for what nobody else may read; nobody else
+            can at any moment.
         executor: as `open` takes it.
     Raises:
         ValueError: another mode.
@@ -224,7 +234,7 @@ def atomic_write(
         raise ValueError(f"mode {mode!r}; one of {', '.join(_MODES)} is allowed")
     options: dict[str, Any] = {"mode": mode, "errors": errors, "newline": newline}
     if mode == "wb":
-        draft = _Draft(path, durable, encoding=encoding, **options)
+        draft = _Draft(path, durable, rights, encoding=encoding, **options)
         return AtomicWrite(BinaryFile, executor, draft, path, mode)
-    draft = _Draft(path, durable, encoding=encoding or "utf-8", **options)
+    draft = _Draft(path, durable, rights, encoding=encoding or "utf-8", **options)
     return AtomicWrite(TextFile, executor, draft, path, mode)

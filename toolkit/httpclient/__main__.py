@@ -1,6 +1,8 @@
-"""``python -m toolkit.httpclient URL...``: fetches URLs and prints what comes."""
+"""``python -m toolkit.httpclient URL...``: the program ``toolkit fetch``."""
+
+import sys
 
 from toolkit.httpclient.program import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,10 +1,12 @@
 """`AsyncHTTPClient`, which is configurable, and `HTTPClient`, which blocks."""
 
+import asyncio
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from contextvars import Context
-from typing import Any, cast
+from typing import Any, Self, Unpack, cast
 from weakref import WeakKeyDictionary
 
 from toolkit.concurrent import (
@@ -12,8 +14,11 @@ from toolkit.concurrent import (
     future_set_exception_unless_cancelled,
     future_set_result_unless_cancelled,
 )
+from toolkit.httpclient.building import ClientSettings, RequestArguments, build_request
+from toolkit.httpclient.event_source import EventSource
 from toolkit.httpclient.request import DEFAULTS, EffectiveRequest, HTTPRequest
 from toolkit.httpclient.response import HTTPResponse
+from toolkit.httpclient.transport import OutgoingRequest, StreamedResponse
 from toolkit.ioloop import IOLoop
 from toolkit.util import Configurable, import_object
 
@@ -62,6 +67,9 @@ class AsyncHTTPClient(Configurable):
         force_instance: whether to make a client of one's own, to be closed by `close`.
         defaults: attributes for requests that have them not, as ``{"user_agent": "Me"}``.
     """
+
+    #: What it has for all of its requests; an implementation sets it.
+    settings = ClientSettings()
 
     @classmethod
     def configurable_base(cls) -> type[Configurable]:
@@ -141,6 +149,125 @@ class AsyncHTTPClient(Configurable):
         Future.add_done_callback(future, done)
         return future
 
+    @asynccontextmanager
+    async def stream(
+        self, method: str, url: str, **arguments: Unpack[RequestArguments]
+    ) -> AsyncIterator[StreamedResponse]:
+        """Send a request, and return its response as soon as its head is there.
+
+        Any status is a response like others. The content is read from it within the block,
+        at whose end the rest of it is given up::
+
+            async with client.stream("GET", url) as response:
+                async for piece in response:
+                    ...
+
+        Args:
+            url: may be relative where the client has a `base_url`.
+            arguments: as of `RequestArguments`.
+        Raises:
+            HTTPTimeoutError, HTTPStreamClosedError, OSError: as `fetch`.
+            ValueError: the request cannot be sent.
+            RuntimeError: the client is closed.
+        """
+        response = await self._open(method, url, arguments)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    async def request(
+        self, method: str, url: str, **arguments: Unpack[RequestArguments]
+    ) -> StreamedResponse:
+        """Send a request, and return its response with all of its content, as `content`.
+
+        Arguments and errors are those of `stream`.
+        """
+        response = await self._open(method, url, arguments)
+        try:
+            await response.read()
+        finally:
+            await response.aclose()
+        return response
+
+    async def get(self, url: str, **arguments: Unpack[RequestArguments]) -> StreamedResponse:
+        """Do as `request` with GET."""
+        return await self.request("GET", url, **arguments)
+
+    async def head(self, url: str, **arguments: Unpack[RequestArguments]) -> StreamedResponse:
+        """Do as `request` with HEAD."""
+        return await self.request("HEAD", url, **arguments)
+
+    async def post(self, url: str, **arguments: Unpack[RequestArguments]) -> StreamedResponse:
+        """Do as `request` with POST."""
+        return await self.request("POST", url, **arguments)
+
+    async def put(self, url: str, **arguments: Unpack[RequestArguments]) -> StreamedResponse:
+        """Do as `request` with PUT."""
+        return await self.request("PUT", url, **arguments)
+
+    async def patch(self, url: str, **arguments: Unpack[RequestArguments]) -> StreamedResponse:
+        """Do as `request` with PATCH."""
+        return await self.request("PATCH", url, **arguments)
+
+    async def delete(self, url: str, **arguments: Unpack[RequestArguments]) -> StreamedResponse:
+        """Do as `request` with DELETE."""
+        return await self.request("DELETE", url, **arguments)
+
+    def events(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        last_event_id: str = "",
+        retry: float = 3.0,
+        longest: float = 60.0,
+        attempts: int | None = None,
+        **arguments: Unpack[RequestArguments],
+    ) -> EventSource:
+        """Return what iterates over the server-sent events of a URL, and comes back for more.
+
+        Example::
+
+            async with client.events(url) as events:
+                async for event in events:
+                    print(event.data)
+
+        Args:
+            last_event_id, retry, longest, attempts: as of `EventSource`.
+            arguments: as of `stream`.
+        """
+        return EventSource(
+            self.open_impl,
+            build_request(self.settings, method, url, arguments),
+            last_event_id=last_event_id,
+            retry=retry,
+            longest=longest,
+            attempts=attempts,
+        )
+
+    async def _open(self, method: str, url: str, arguments: RequestArguments) -> StreamedResponse:
+        if self._closed:
+            raise RuntimeError("request on closed AsyncHTTPClient")
+        return await self.open_impl(build_request(self.settings, method, url, arguments))
+
+    async def open_impl(self, request: OutgoingRequest) -> StreamedResponse:
+        """Send a request and return its response once its head is there.
+
+        An implementation may give it, or else has `fetch` alone.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has fetch() alone")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Do as `close`."""
+        self.close()
+
     def fetch_impl(self, request: HTTPRequest, callback: Callable[[HTTPResponse], None]) -> None:
         """Send a request, and call `callback` once with what came of it.
 
@@ -217,8 +344,38 @@ class HTTPClient:
         """Close the client; it cannot be used any more."""
         if not self._closed:
             self._closed = True
-            self._async_client.close()
+            if asyncio._get_running_loop() is None:
+                self._end()
+            else:
+                # Its own loop cannot run in a thread where another one does.
+                thread = threading.Thread(target=self._end)
+                thread.start()
+                thread.join()
+
+    def _end(self) -> None:
+        """Close the client, and give its connections a turn of the loop to end."""
+
+        async def end() -> None:
+            await self._async_client.aclose()
+            await asyncio.sleep(0)
+
+        try:
+            self._io_loop.run_sync(end)
+        finally:
             self._io_loop.close()
+
+    def request(
+        self, method: str, url: str, **arguments: Unpack[RequestArguments]
+    ) -> StreamedResponse:
+        """Send a request and return the response with its `content`.
+
+        Arguments and errors are those of `AsyncHTTPClient.request`.
+        """
+
+        async def request() -> StreamedResponse:
+            return await self._async_client.request(method, url, **arguments)
+
+        return cast(StreamedResponse, self._io_loop.run_sync(request))
 
     def fetch(self, request: HTTPRequest | str, **kwargs: Any) -> HTTPResponse:
         """Send a request and return the response.

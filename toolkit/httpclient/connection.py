@@ -1,102 +1,397 @@
-"""A client's side of an HTTP/1 connection."""
+"""A client's side of an HTTP/1 connection: one request after the other."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from toolkit.concurrent import Future
-from toolkit.httpclient.errors import HTTPStreamClosedError
-from toolkit.iostream import IOStream, StreamClosedError
-from toolkit.wire.events import CLOSED, NEED_DATA, Event, Fields, RequestHead
+from toolkit.httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
+from toolkit.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
+from toolkit.log import gen_log
+from toolkit.wire.errors import RemoteProtocolError
+from toolkit.wire.events import (
+    NEED_DATA,
+    Data,
+    EndOfMessage,
+    Fields,
+    RequestHead,
+    ResponseHead,
+)
 from toolkit.wire.http1 import CLIENT, Limits, Machine
 
-#: Bytes to take from the stream at once.
-CHUNK = 64 * 1024
+#: Bytes of a response that may wait for their reader; the server has to wait beyond. What a
+#: loop brings in one turn, at most, is that many.
+HIGH_WATER = 256 * 1024
 
 
 class ClientConnection:
-    """Sends a request on a stream and reads what the server answers.
+    """A connection that sends requests and reads what the server answers, one at a time.
 
     Args:
         stream: connected; the connection owns it.
         limits: what the server may send at most.
+        released: called with the connection when it is free for another request.
+        lost: called with the connection when it is over.
+
+    Attributes:
+        key: tells which requests it may serve.
+        idle_since: when it became free, by the loop's clock.
+        idle_timeout: seconds that it may stay so; as the server said, if it did.
+        requests: how many it has begun to serve.
     """
 
-    def __init__(self, stream: IOStream, limits: Limits) -> None:
+    __slots__ = (
+        "__weakref__",
+        "_exchange",
+        "_lost",
+        "_released",
+        "idle_since",
+        "idle_timeout",
+        "key",
+        "loop",
+        "machine",
+        "requests",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        stream: IOStream,
+        limits: Limits,
+        key: Any,
+        released: Callable[["ClientConnection"], None],
+        lost: Callable[["ClientConnection"], None],
+    ) -> None:
         self.stream = stream
-        self._machine = Machine(CLIENT, limits)
-        # The one request closes the connection, until connections are kept for the next.
-        self._machine.close_after()
+        self.machine = Machine(CLIENT, limits)
+        self.loop = stream.io_loop.asyncio_loop
+        self.key = key
+        self.idle_since = 0.0
+        self.idle_timeout: float | None = None
+        self.requests = 0
+        self._exchange: Exchange | None = None
+        self._released = released
+        self._lost: Callable[[ClientConnection], None] | None = lost
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no further request."""
+        return self._lost is None or self.stream.closed()
+
+    def begin(self) -> "Exchange":
+        """Return the next exchange, whose request is still to be sent."""
+        self.requests += 1
+        self._exchange = exchange = Exchange(self)
+        return exchange
+
+    def listen(self) -> None:
+        """Take what the server says, once the first request was sent.
+
+        Some servers say at once that they have no time, without reading what they are asked.
+        """
+        self.stream.set_close_callback(self._stream_closed)
+        self.stream.push_to(self._receive)
+
+    def _receive(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            # The server leaves, or says what nobody asked for.
+            self.close()
+            return
+        self.machine.receive(data)
+        if data and not exchange.received:
+            exchange.begins()
+        exchange.advance()
+
+    def _stream_closed(self) -> None:
+        exchange = self._exchange
+        if exchange is not None:
+            error = self.stream.error
+            if error is None:
+                self.machine.receive(b"")
+                exchange.advance()
+            else:
+                exchange.fail(error)
+        self.close()
+
+    def ended(self) -> None:
+        """Take note that the response is whole."""
+        self._exchange = None
+        # Bytes beyond the response, or a request that is still being sent: nobody could
+        # tell what belongs to what.
+        if self.machine.idle and not self.stream.closed():
+            self.idle_since = self.loop.time()
+            self._released(self)
+        else:
+            self.close()
+
+    def close(self, tell: bool = True) -> None:
+        """Close the connection, in good order if nothing is under way.
+
+        Args:
+            tell: whether `lost` is called.
+        """
+        self._exchange = None
+        lost, self._lost = self._lost, None
+        if lost is None:
+            return
+        if self.machine.finished or self.machine.idle:
+            self.stream.close()
+        else:
+            self.stream.abort()
+        if tell:
+            lost(self)
+
+
+class Exchange:
+    """One request and its response; the source of the response's content.
+
+    Attributes:
+        head: of the response, None before it is there.
+        received: whether any byte of a response has come.
+        sent: whether any byte of the request may have gone.
+        trailers: as of `transport.Source`.
+        proceed: called when the server wants the request's content.
+        stop_sending: called when no more of the request is to be sent.
+        first_byte_time: by the loop's clock.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_error",
+        "_held",
+        "_patience",
+        "_pieces",
+        "_size",
+        "_waiter",
+        "ended",
+        "first_byte_time",
+        "head",
+        "proceed",
+        "received",
+        "sent",
+        "stop_sending",
+        "trailers",
+    )
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection: ClientConnection | None = connection
+        self._error: BaseException | None = None
+        self._held = False
+        self._patience: asyncio.TimerHandle | None = None
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._waiter: Future[None] | None = None
+        self.ended = False
+        self.first_byte_time = 0.0
+        self.head: ResponseHead | None = None
+        self.proceed: Callable[[], None] | None = None
+        self.received = False
+        self.sent = False
+        self.stop_sending: Callable[[], None] | None = None
+        self.trailers: Fields = ()
 
     # -- the request ---------------------------------------------------------------------
 
-    def start(self, head: RequestHead) -> None:
-        """Send the head of a request; `write` and `finish` send the rest.
+    def send_head(self, head: RequestHead, body: bytes = b"", end: bool = False) -> None:
+        """Send the head of a request, and all of its content if `end` says so.
 
         Raises:
             LocalProtocolError: it cannot be sent, and was not.
-            StreamClosedError: the connection is closed.
         """
-        self.stream.write_nowait(self._machine.send_head(head))
+        connection = self._connection
+        if connection is None:
+            return
+        raw = connection.machine.send_head(head, body, end)
+        try:
+            connection.stream.write_nowait(raw)
+            self.sent = True
+        except StreamClosedError:
+            pass  # the reader finds out why
+        if connection.requests == 1:
+            connection.listen()
 
-    def send(self, head: RequestHead, body: bytes) -> None:
-        """Send a whole request; errors as `start`."""
-        self.stream.write_nowait(self._machine.send_head(head, body, True))
-
-    def write(self, data: bytes) -> "Future[None]":
-        """Send a piece of the body; the future is done when more should be written.
+    def send(self, data: bytes) -> "Future[None]":
+        """Send a piece of the content; the future is done when more should be sent.
 
         Raises:
             LocalProtocolError: more than Content-Length says.
             StreamClosedError: the connection is closed.
         """
-        return self.stream.write(self._machine.send_data(data))
+        connection = self._connection
+        if connection is None:
+            raise StreamClosedError
+        return connection.stream.write(connection.machine.send_data(data))
 
     def finish(self, trailers: Fields = ()) -> None:
-        """End the body.
+        """End the content.
 
         Raises:
             LocalProtocolError: less was sent than Content-Length says.
             StreamClosedError: the connection is closed.
         """
-        rest = self._machine.send_end(trailers)
+        connection = self._connection
+        if connection is None:
+            raise StreamClosedError
+        rest = connection.machine.send_end(trailers)
         if rest:
-            self.stream.write_nowait(rest)
+            connection.stream.write_nowait(rest)
+
+    def await_first_byte(self, seconds: float) -> None:
+        """Give the response that many seconds to begin, from now on."""
+        if self._connection is not None and not self.received:
+            self._patience = self._connection.loop.call_later(seconds, self._too_late)
+
+    def _too_late(self) -> None:
+        self.fail(HTTPTimeoutError("Timeout while waiting for the response"))
+
+    # -- bytes in ------------------------------------------------------------------------
+
+    def begins(self) -> None:
+        """Take note of the first byte of a response."""
+        assert self._connection is not None
+        self.received = True
+        self.first_byte_time = self._connection.loop.time()
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def advance(self) -> None:
+        """Read what has come, and wake who waits for it."""
+        connection = self._connection
+        assert connection is not None
+        machine = connection.machine
+        try:
+            while True:
+                event = machine.next_event()
+                kind = type(event)
+                if kind is Data:
+                    piece = event.data  # type: ignore[union-attr]  # as `kind` says
+                    self._pieces.append(piece)
+                    self._size += len(piece)
+                elif kind is ResponseHead:
+                    self._take_head(event)  # type: ignore[arg-type]  # as `kind` says
+                elif kind is EndOfMessage:
+                    self.trailers = event.trailers  # type: ignore[union-attr]  # as `kind` says
+                    self._end(connection)
+                    break
+                elif event is NEED_DATA:
+                    break
+                else:
+                    self.fail(HTTPStreamClosedError("Connection closed"))
+                    return
+        except RemoteProtocolError as error:
+            self.fail(_as_client_error(error))
+            return
+        if self._size > HIGH_WATER and not self.ended and not self._held:
+            self._held = True
+            connection.stream.pause_reading()
+        if self._pieces or self.ended or self.head is not None:
+            self._wake()
+
+    def _take_head(self, head: ResponseHead) -> None:
+        if head.status >= 200:
+            self.head = head
+            if head.status == 204 and _has_length(head):
+                raise RemoteProtocolError("Response with code 204 should not have body")
+        elif head.status == 101:
+            self.fail(HTTPStreamClosedError("101 Switching Protocols; fetch reads HTTP alone"))
+        elif head.status == 100 and self.proceed is not None:
+            self.proceed()
+
+    def _end(self, connection: ClientConnection) -> None:
+        """Let the connection go as soon as the response is whole, be it read or not."""
+        self.ended = True
+        self._connection = None
+        if self.stop_sending is not None:
+            self.stop_sending()
+        connection.ended()
+
+    def fail(self, error: BaseException) -> None:
+        """End with an error, which the reader gets after what came before it."""
+        if self._error is None and not self.ended:
+            self._error = error
+            self._let_go()
+            self._wake()
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if self.stop_sending is not None:
+            self.stop_sending()
+        if connection is not None:
+            connection.close()
 
     # -- the response --------------------------------------------------------------------
 
-    async def next_event(self) -> Event:
-        """Wait for the next thing that the server says.
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _wait(self) -> None:
+        if self._connection is None:
+            raise HTTPStreamClosedError("the response was closed")
+        self._waiter = waiter = self._connection.loop.create_future()
+        await waiter
+
+    async def read_head(self) -> ResponseHead:
+        """Wait for the head of the response.
 
         Raises:
-            RemoteProtocolError: it broke the protocol or passed a limit.
-            HTTPStreamClosedError: it has closed the connection.
+            HTTPStreamClosedError: there is none, or it is malformed.
+            HTTPTimeoutError: it took too long to begin.
+            UnsatisfiableReadError: it is too large.
             OSError: the connection broke.
         """
-        machine = self._machine
+        while self.head is None:
+            if self._error is not None:
+                raise self._error
+            await self._wait()
+        if self._error is not None and not self._pieces:
+            raise self._error
+        return self.head
+
+    async def read(self) -> bytes:
+        """Return the next piece of the content; see `transport.Source.read`."""
         while True:
-            event = machine.next_event()
-            if event is NEED_DATA:
-                machine.receive(await self._read())
-            elif event is CLOSED:
-                raise HTTPStreamClosedError("Connection closed")
-            else:
-                return event  # type: ignore[return-value]  # a client that asked is not PAUSED
-
-    async def _read(self) -> bytes:
-        """Return what has come, ``b""`` at the end."""
-        try:
-            return await self.stream.read_bytes(CHUNK, partial=True)
-        except StreamClosedError as error:
-            if error.real_error is None:
+            pieces = self._pieces
+            if pieces:
+                piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                self._pieces = []
+                self._size = 0
+                if self._held and self._connection is not None:
+                    self._held = False
+                    self._connection.stream.resume_reading()
+                return piece
+            if self.ended:
                 return b""
-            raise error.real_error from None
-
-    # -- the end -------------------------------------------------------------------------
-
-    def fail(self, error: BaseException) -> None:
-        """Close the connection, unless it is closed; the reader gets the error."""
-        self.stream.close(exc_info=error)
+            if self._error is not None:
+                raise self._error
+            await self._wait()
 
     def close(self) -> None:
-        """Close the connection, in good order if nothing is under way."""
-        if self._machine.finished:
-            self.stream.close()
-        else:
-            self.stream.abort()
+        """Give up what is under way; the connection ends with it."""
+        self._pieces = []
+        if not self.ended:
+            self._let_go()
+            self._wake()
+
+
+def _has_length(head: ResponseHead) -> bool:
+    return any(name == "content-length" and value.strip("0") for name, value in head.fields)
+
+
+def _as_client_error(error: RemoteProtocolError) -> Exception:
+    """Log what is wrong with a response, and return the error for it."""
+    message = str(error)
+    if error.status == 431:
+        gen_log.info("Unsatisfiable read, closing connection: %s", message)
+        return UnsatisfiableReadError(message)
+    # In the words that programs look for in the log; where servers have an address is None.
+    gen_log.info("Malformed HTTP message from None: %s", message)
+    return HTTPStreamClosedError(message)

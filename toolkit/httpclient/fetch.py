@@ -1,25 +1,18 @@
-"""One fetch: a request, its redirects, and the response in the end."""
+"""One fetch: a request of Tornado's kind, and its response in the end."""
 
 import asyncio
+import inspect
 import time
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
 
-from toolkit.httpclient.connection import ClientConnection
-from toolkit.httpclient.connector import Connector
-from toolkit.httpclient.errors import HTTPTimeoutError
-from toolkit.httpclient.hop import Hop
-from toolkit.httpclient.reply import Reply
+from toolkit.httpclient.errors import HTTPStreamClosedError
 from toolkit.httpclient.request import EffectiveRequest
 from toolkit.httpclient.response import HTTPResponse
-from toolkit.httpclient.upload import Upload
-
-#: What only the client built on curl can do.
-UNSUPPORTED = (
-    "proxy_host",
-    "proxy_port",
-    "proxy_username",
-    "proxy_password",
-    "proxy_auth_mode",
-)
+from toolkit.httpclient.timeouts import Limit
+from toolkit.httpclient.transport import CallNext, OutgoingRequest, StreamedResponse
+from toolkit.log import app_log
 
 
 class Fetch:
@@ -27,32 +20,30 @@ class Fetch:
 
     Args:
         request: with the client's defaults.
-        connector: makes its connections.
-        max_body_size: bytes that a response may have, also when decompressed.
+        outgoing: returns what is to be sent for it.
+        send: sends that.
         queue_time: seconds that the request waited.
 
     Attributes:
         start_time: when its last hop began, as of `time.time`.
     """
 
+    __slots__ = ("_loop", "_outgoing", "_request", "_send", "_started", "queue_time", "start_time")
+
     def __init__(
         self,
+        loop: asyncio.AbstractEventLoop,
         request: EffectiveRequest,
-        connector: Connector,
-        max_body_size: int,
+        outgoing: Callable[[EffectiveRequest], OutgoingRequest],
+        send: CallNext,
         queue_time: float,
     ) -> None:
+        self._loop = loop
         self._request = request
-        self._connector = connector
-        self._max_body_size = max_body_size
-        self._loop = asyncio.get_running_loop()
-        self._times = {"queue": queue_time}
-        self._mark_start()
-        timeout = request.request_timeout
-        self._deadline: float | None = self._started + timeout if timeout else None
-
-    def _mark_start(self) -> None:
-        self._started = self._loop.time()
+        self._outgoing = outgoing
+        self._send = send
+        self.queue_time = queue_time
+        self._started = loop.time()
         self.start_time = time.time()
 
     @property
@@ -62,71 +53,66 @@ class Fetch:
 
     async def run(self) -> HTTPResponse:
         """Return the response; errors as `AsyncHTTPClient.fetch`."""
-        request = self._request
-        for name in UNSUPPORTED:
-            if getattr(request, name):
-                raise NotImplementedError(f"{name} not supported")
-        hop = Hop.first(request)
-        redirects = request.max_redirects if request.follow_redirects else 0
-        while True:
-            result = await self._visit(hop, follow=redirects > 0)
-            if isinstance(result, HTTPResponse):
-                return result
-            hop = result
-            redirects -= 1
-            self._mark_start()
-
-    async def _visit(self, hop: Hop, follow: bool) -> HTTPResponse | Hop:
-        """Return the response of one server, or where it redirects to."""
-        connection = await self._connector.connect(
-            self._request, hop.target.origin, self._connect_timeout()
-        )
-        self._times["connect"] = self.elapsed
-        try:
-            async with asyncio.timeout_at(self._deadline) as scope:
-                return await self._exchange(hop, connection, follow)
-        except TimeoutError:
-            if scope.expired():
-                raise HTTPTimeoutError("Timeout during request") from None
-            raise
-        finally:
-            connection.close()
-
-    def _connect_timeout(self) -> float | None:
-        """Return how many seconds it may take to connect."""
-        limits: list[float] = []
-        if self._request.connect_timeout:
-            limits.append(self._request.connect_timeout)
-        if self._deadline is not None:
-            limits.append(self._deadline - self._loop.time())
-        return min(limits, default=None)
-
-    async def _exchange(
-        self, hop: Hop, connection: ClientConnection, follow: bool
-    ) -> HTTPResponse | Hop:
-        """Send a request and read the response at the same time, since it may come early."""
-        upload = Upload(connection, hop.head(self._request), hop)
-        reply = Reply(self._request, connection, self._max_body_size)
-        try:
-            upload.start()
-            head = await reply.read_head(upload.proceed)
-            upload.answered()
-            self._times["starttransfer"] = self.elapsed
-            # The body of a redirect is nobody's, be it short or endless.
-            if follow and (next_hop := hop.after(head)) is not None:
-                return next_hop
-            buffer = await reply.read_body()
-        finally:
-            upload.stop()
-        self._times["total"] = elapsed = self.elapsed
+        outgoing = self._outgoing(self._request)
+        whole = outgoing.timeouts.whole
+        deadline = self._started + whole if whole else None
+        with Limit(self._loop, deadline, "Timeout during request"):
+            response = await self._send(outgoing)
+            try:
+                body = await self._read(response)
+            except BaseException:
+                await response.aclose()
+                raise
+        times = response.time_info
+        redirect = times.get("redirect", 0.0)
+        self._started += redirect
+        self.start_time += redirect
+        times["queue"] = self.queue_time
+        times["total"] = elapsed = self._loop.time() - self._started
         return HTTPResponse(
             self._request,
-            head.status,
-            headers=reply.headers,
-            buffer=buffer,
-            effective_url=hop.url,
+            response.status,
+            headers=response.headers,
+            buffer=BytesIO(body),
+            effective_url=response.url,
             request_time=elapsed,
-            time_info=self._times,
-            reason=head.reason,
+            time_info=times,
+            reason=response.reason,
             start_time=self.start_time,
         )
+
+    async def _read(self, response: StreamedResponse) -> bytes:
+        """Return the content; none when a `streaming_callback` got it."""
+        request = self._request.request
+        if request.header_callback is not None:
+            await self._tell_head(request.header_callback, response)
+        callback = request.streaming_callback
+        if callback is None:
+            return await response.read()
+        async for piece in response:
+            await _call(callback, piece)
+        return b""
+
+    async def _tell_head(self, callback: Callable[[str], Any], response: StreamedResponse) -> None:
+        await _call(callback, f"{response.http_version} {response.status} {response.reason}\r\n")
+        for name, value in response.headers.get_all():
+            await _call(callback, f"{name}: {value}\r\n")
+        await _call(callback, "\r\n")
+
+
+async def _call(callback: Callable[[Any], Any], argument: Any) -> None:
+    """Call a callback and wait for what it returns.
+
+    Raises:
+        HTTPStreamClosedError: it failed, which was logged.
+    """
+    try:
+        result = callback(argument)
+        if inspect.isawaitable(result):
+            await result
+    except (Exception, asyncio.CancelledError) as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise  # not the callback was cancelled, but the request
+        app_log.error("Uncaught exception in %r", callback, exc_info=True)
+        raise HTTPStreamClosedError(f"callback failed: {error!r}") from error

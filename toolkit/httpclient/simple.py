@@ -2,16 +2,37 @@
 
 import asyncio
 import functools
+import os
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from toolkit.httpclient.base import AsyncHTTPClient
+from toolkit.httpclient.building import ClientSettings, Headers, Values, as_headers, pairs
 from toolkit.httpclient.connector import Connector
+from toolkit.httpclient.conversion import Converter
+from toolkit.httpclient.cookies import CookieJar
+from toolkit.httpclient.decoding import Decoding
+from toolkit.httpclient.defaults import EnvironmentProxy, authorize, complete
+from toolkit.httpclient.digest import DigestAuth
 from toolkit.httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
 from toolkit.httpclient.fetch import Fetch
+from toolkit.httpclient.network import NetworkTransport
+from toolkit.httpclient.options import ConnectOptions, Proxy
+from toolkit.httpclient.pool import PoolLimits
+from toolkit.httpclient.redirects import Redirects
 from toolkit.httpclient.request import EffectiveRequest, HTTPRequest
 from toolkit.httpclient.response import HTTPResponse
+from toolkit.httpclient.timeouts import Limit, Timeouts
+from toolkit.httpclient.trace import Trace
+from toolkit.httpclient.transport import (
+    Middleware,
+    OutgoingRequest,
+    StreamedResponse,
+    Transport,
+    chain,
+)
 from toolkit.log import app_log, gen_log
 from toolkit.netutil import OverrideResolver, Resolver
 from toolkit.tcpclient import TCPClient
@@ -20,6 +41,8 @@ from toolkit.wire.http1 import Limits
 #: As Tornado's: bytes that a response may have.
 DEFAULT_MAX_BUFFER_SIZE = 100 * 1024 * 1024
 DEFAULT_MAX_HEADER_SIZE = 64 * 1024
+#: Content of responses that is this many times larger when decoded is an attack.
+MAX_DECODED_RATIO = 1100.0
 #: Fields of a response; their size is limited as well.
 MAX_FIELDS = 1000
 
@@ -49,7 +72,7 @@ class Turn:
 class SimpleAsyncHTTPClient(AsyncHTTPClient):
     """An HTTP/1.1 client.
 
-    It knows no proxies: a request for one fails with NotImplementedError.
+    Connections are kept for further requests; `transport` describes the way of a request.
 
     Args:
         max_clients: how many requests may be under way; further ones wait in a queue, for as
@@ -62,12 +85,27 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         max_header_size: bytes of a response's head; 64 KiB when None.
         max_body_size: bytes of a response's body, also when decompressed; `max_buffer_size`
             when None.
+        base_url, headers, params: as of `ClientSettings`.
+        timeouts: of the client's own methods; a number of seconds is for everything.
+        options: how connections are made where a request does not say it.
+        proxy: URL of the proxy to go through.
+        trust_env: whether to go through the proxies that the environment names.
+        pool: how many connections there may be; by default at least as many as `max_clients`.
+        middleware: sees each request once, the first of the list first.
+        hop_middleware: sees each request to a server, redirects apart.
+        cookie_jar: keeps the cookies of servers; by default nothing does.
+        traces: are told what happens.
+        max_decoded_ratio: how many times larger content may become when decoded; None for no
+            limit.
+        transport: brings requests to servers, instead of the network; the client closes it.
 
     Attributes:
         queue: requests that wait, and some that gave up.
         waiting: requests that wait.
         active: requests under way.
     """
+
+    _network: NetworkTransport | None = None
 
     def initialize(  # type: ignore[override]  # it takes more than its base
         self,
@@ -78,6 +116,21 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         defaults: Mapping[str, Any] | None = None,
         max_header_size: int | None = None,
         max_body_size: int | None = None,
+        *,
+        base_url: str | None = None,
+        headers: Headers | None = None,
+        params: Values | None = None,
+        timeouts: Timeouts | float | None = None,
+        options: ConnectOptions | None = None,
+        proxy: str | Proxy | None = None,
+        trust_env: bool = False,
+        pool: PoolLimits | None = None,
+        middleware: Sequence[Middleware] = (),
+        hop_middleware: Sequence[Middleware] = (),
+        cookie_jar: CookieJar | None = None,
+        traces: Sequence[Trace] = (),
+        max_decoded_ratio: float | None = MAX_DECODED_RATIO,
+        transport: Transport | None = None,
     ) -> None:
         """Set the client up; arguments as those of the class."""
         super().initialize(defaults=defaults)
@@ -96,17 +149,78 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         self.tcp_client = TCPClient(resolver=self.resolver)
         head_size = max_header_size or DEFAULT_MAX_HEADER_SIZE
         limits = Limits(head=head_size, line=head_size, fields=MAX_FIELDS, body=self.max_body_size)
-        self._connector = Connector(self.tcp_client, limits, max_buffer_size)
         self._loop = self.io_loop.asyncio_loop
+        options = ConnectOptions() if options is None else options
+        if proxy is not None:
+            proxy = Proxy.parse(proxy) if isinstance(proxy, str) else proxy
+            options = replace(options, proxy=proxy)
+        self.settings = ClientSettings(
+            base_url,
+            as_headers(headers),
+            tuple(pairs(params or ())),
+            Timeouts() if timeouts is None else Timeouts.of(timeouts),
+            options,
+        )
+        self._traces = tuple(traces)
+        if transport is None:
+            pool = pool or PoolLimits(connections=max(100, max_clients), idle=max(100, max_clients))
+            transport = self._network = NetworkTransport(
+                self._loop,
+                Connector(self.tcp_client, max_buffer_size),
+                limits,
+                pool,
+                self._traces,
+            )
+        self.transport: Transport = transport
+        links: list[Middleware] = [*middleware, Redirects(self._traces), *hop_middleware]
+        if cookie_jar is not None:
+            links.append(cookie_jar)
+        if trust_env:
+            links.append(EnvironmentProxy(os.environ))
+        links += [DigestAuth(), authorize, Decoding(self.max_body_size, max_decoded_ratio)]
+        self._send = chain(links, transport.send)
+        self._outgoing = Converter(self.settings)
 
     def close(self) -> None:
         """Close the client; requests that wait or are under way fail."""
         super().close()
         for request in list(self._turns):
             self._give_up(request, "the client was closed")
+        if self._network is not None:
+            self._network.close()
         if self.own_resolver:
             self.resolver.close()
         self.tcp_client.close()
+
+    async def aclose(self) -> None:
+        """Do as `close`, and close the transport if it was given."""
+        self.close()
+        await self.transport.aclose()
+
+    async def open_impl(self, request: OutgoingRequest) -> StreamedResponse:
+        """Send a request of the client's own methods; see `AsyncHTTPClient.stream`."""
+        complete(request)
+        whole = request.timeouts.whole
+        request.deadline = self._loop.time() + whole if whole else None
+        with Limit(self._loop, request.deadline, "Timeout during request"):
+            return await self._ask(request)
+
+    async def _ask(self, request: OutgoingRequest) -> StreamedResponse:
+        """Have a request go the way of the chain, and those told that want to know."""
+        if not self._traces:
+            return await self._send(request)
+        for trace in self._traces:
+            trace.started(request)
+        response, error = None, None
+        try:
+            response = await self._send(request)
+        except BaseException as caught:
+            error = caught
+            raise
+        finally:
+            for trace in self._traces:
+                trace.ended(request, response, error)
+        return response
 
     # -- waiting for a turn --------------------------------------------------------------
 
@@ -160,7 +274,7 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
 
     async def _run(self, turn: Turn) -> HTTPResponse:
         waited = self._loop.time() - turn.since
-        turn.fetch = Fetch(turn.request, self._connector, self.max_body_size, waited)
+        turn.fetch = Fetch(self._loop, turn.request, self._outgoing, self._ask, waited)
         return await turn.fetch.run()
 
     def _ended(self, turn: Turn, task: "asyncio.Task[HTTPResponse]") -> None:

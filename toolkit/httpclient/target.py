@@ -2,8 +2,8 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass
-from typing import Self
+from functools import lru_cache
+from typing import NamedTuple, Self
 from urllib.parse import unquote_to_bytes
 
 from toolkit.wire.errors import excerpt
@@ -22,8 +22,7 @@ _UNSAFE = re.compile(r"[^\x21\x24-;=\x3f-\x7e]")
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Whom a request is for; secrets of one origin are none of another's business."""
 
     scheme: str
@@ -37,9 +36,19 @@ class Origin:
         host = f"[{host}]" if ":" in host else host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
+    @property
+    def server_name(self) -> str:
+        """The name that a certificate has for the host: no zone, no final dot."""
+        return self.host.partition("%")[0].removesuffix(".")
 
-@dataclass(frozen=True, slots=True)
-class Target:
+    @property
+    def host_and_port(self) -> str:
+        """The host with its port, whatever that is: what CONNECT asks for."""
+        host = self.host.partition("%")[0]
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+class Target(NamedTuple):
     """What a URL says.
 
     Attributes:
@@ -52,11 +61,13 @@ class Target:
     credentials: tuple[str, str] | None
 
     @classmethod
-    def parse(cls, url: str) -> Self:
+    def parse(cls, url: str, default_port: int | None = None) -> Self:
         """Read an absolute URL.
 
         Characters beyond ASCII are percent-encoded as UTF-8; a host has them in IDNA.
 
+        Args:
+            default_port: instead of that of the scheme.
         Raises:
             ValueError: not a URL of the scheme http or https, control characters or spaces in
                 it, or a host that could be taken for another one.
@@ -68,13 +79,14 @@ class Target:
         if match is None or scheme not in DEFAULT_PORTS:
             raise ValueError(f"Unsupported url scheme: {excerpt(url)}; http and https are allowed")
         userinfo, at, netloc = (match[2] or "").rpartition("@")
-        host, port = _host_and_port(netloc, url)
-        if port is None:
-            port = DEFAULT_PORTS[scheme]
+        try:
+            origin = _origin(scheme, netloc, default_port)
+        except ValueError as error:
+            raise ValueError(f"URL {excerpt(url)}; {error}") from None
         path = _UNSAFE.sub(_percent_encoded, match[3])
         if not path.startswith("/"):
             path = "/" + path
-        return cls(Origin(scheme, host, port), path, _credentials(userinfo, url) if at else None)
+        return cls(origin, path, _credentials(userinfo, url) if at else None)
 
 
 def _percent_encoded(match: re.Match[str]) -> str:
@@ -90,7 +102,20 @@ def quote_location(location: str) -> str:
     return re.sub(r'[\x20"<>\x7f-\xff]', lambda m: f"%{ord(m[0]):02X}", location.strip(" \t"))
 
 
-def _host_and_port(netloc: str, url: str) -> tuple[str, int | None]:
+@lru_cache(1024)
+def _origin(scheme: str, netloc: str, default_port: int | None) -> Origin:
+    """Return the origin that a scheme and ``host[:port]`` make; requests for one come in numbers.
+
+    Raises:
+        ValueError: there is no host in it, or one that could be taken for another.
+    """
+    host, port = _host_and_port(netloc)
+    if port is None:
+        port = DEFAULT_PORTS[scheme] if default_port is None else default_port
+    return Origin(scheme, host, port)
+
+
+def _host_and_port(netloc: str) -> tuple[str, int | None]:
     """Read ``host[:port]``, the host without brackets and in lower case."""
     if netloc.startswith("["):
         host, closed, port = netloc[1:].partition("]")
@@ -100,20 +125,20 @@ def _host_and_port(netloc: str, url: str) -> tuple[str, int | None]:
         host, port = host.replace("%25", "%"), port[1:]
     else:
         host, _, port = netloc.partition(":")
-        host = _ascii_host(host, url)
+        host = _ascii_host(host)
         good = bool(host) and "%" not in host and is_host(host) and _is_no_false_address(host)
     if not good or not re.fullmatch("[0-9]{0,5}", port) or int(port or 0) > 65535:
-        raise ValueError(f"URL {excerpt(url)}; its authority {excerpt(netloc)} is no host[:port]")
+        raise ValueError(f"its authority {excerpt(netloc)} is no host[:port]")
     return host.lower(), int(port) if port else None
 
 
-def _ascii_host(host: str, url: str) -> str:
+def _ascii_host(host: str) -> str:
     if host.isascii():
         return host
     try:
         return host.encode("idna").decode("ascii")
     except UnicodeError as error:
-        raise ValueError(f"URL {excerpt(url)}; its host is no name: {error}") from None
+        raise ValueError(f"its host is no name: {error}") from None
 
 
 def _is_no_false_address(host: str) -> bool:
