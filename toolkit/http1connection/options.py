@@ -68,9 +68,11 @@ class ConnectionContext:
         protocol: ``"http"`` or ``"https"``, as the client sees it.
         host: authority that a trusted proxy said the client asked for; "" for that of the
             request.
+        memo: what the application keeps of the connection from one request to the next.
     """
 
     address: Any
     remote_ip: str
     protocol: str
     host: str = ""
+    memo: Any = None

@@ -18,6 +18,7 @@ from toolkit.httpserver.access import AccessLog
 from toolkit.httpserver.adapters import as_application
 from toolkit.httpserver.attending import OVERLOADED, RETRY_AFTER, Attendant
 from toolkit.httpserver.forwarding import TrustedProxies, XHeaders
+from toolkit.httpserver.lifespan import in_one_line, lifespan_of
 from toolkit.httpserver.request_ids import RequestIDs
 from toolkit.httputil import (
     HTTPConnection,
@@ -226,6 +227,9 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         self._empty.set()
         self._sweeper: asyncio.Handle | None = None
         self._tell_close = self._close_listener()
+        self._life = lifespan_of(request_callback)
+        self._starting: asyncio.Task[None] | None = None
+        self._alive = False  # whether the application's lifespan is held
 
     @property
     def _overridden(self) -> bool:
@@ -249,6 +253,52 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         """Return the implementation when none was chosen."""
         return HTTPServer
 
+    # -- the lifespan of the application -------------------------------------------------
+
+    def add_sockets(self, sockets: Iterable[Any]) -> None:
+        """Accept connections on listening sockets, which belong to the server from now on.
+
+        Where the application has a lifespan, its beginning comes first: clients that connect
+        wait until then. If it fails, that is logged, and the sockets are closed.
+        """
+        if self._alive or self._life is None or not self._life.needed:
+            super().add_sockets(sockets)
+            return
+        self._listening += [(sock, _nothing) for sock in sockets]
+        if self._starting is None:
+            self._starting = IOLoop.current().asyncio_loop.create_task(self._begin())
+            self._starting.add_done_callback(_noted)
+
+    async def _begin(self) -> None:
+        assert self._life is not None
+        try:
+            await self._life.hold()
+        except Exception as error:
+            app_log.error("The application could not start: %s", in_one_line(error))
+            super().stop()
+            raise
+        self._alive = True
+        waiting, self._listening = self._listening, []
+        self.add_sockets([sock for sock, _ in waiting])
+
+    async def started(self) -> None:
+        """Wait until connections are accepted.
+
+        Raises:
+            Exception: what kept the lifespan of the application from beginning.
+        """
+        if self._starting is not None:
+            await asyncio.shield(self._starting)
+
+    async def _end_lifespan(self) -> None:
+        """Let go of the application's lifespan, once the server is stopped."""
+        starting, self._starting = self._starting, None
+        if starting is not None:
+            await asyncio.wait([starting])
+        if self._alive and self._life is not None:
+            self._alive = False
+            await self._life.release()
+
     # -- connections ---------------------------------------------------------------------
 
     def stop(self) -> None:
@@ -256,12 +306,18 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
 
         Their clients may have sent a request. They are told that it is their last.
         """
+        if self._starting is not None and not self._alive:
+            self._starting.cancel()
+        else:
+            self._accept_waiting()
+        super().stop()
+
+    def _accept_waiting(self) -> None:
         for sock in self.sockets:
             with suppress(OSError):
                 # As many as may wait; one that does not block raises when there is none.
                 for _ in range(WAITING):
                     self._accept(*sock.accept())
-        super().stop()
 
     _serves_late = True
 
@@ -336,7 +392,8 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
     async def close_all_connections(self, timeout: float | None = None) -> None:
         """End all connections: idle ones soon, others after the answer under way.
 
-        Handlers of long answers are told first (`Exchange.set_drain_callback`).
+        Handlers of long answers are told first (`Exchange.set_drain_callback`). When the server
+        is stopped the lifespan of the application ends after them.
 
         Args:
             timeout: seconds after which the rest is cut off and its handlers cancelled; None
@@ -355,6 +412,8 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             if cancelled:
                 # What they clean up is done before the program goes on to take it away.
                 await asyncio.wait(cancelled, timeout=CANCEL_GRACE)
+        if self._stopped:
+            await self._end_lifespan()
 
     def _forget(self, connection: ServerConnection) -> None:
         self._connections.discard(connection)
@@ -400,6 +459,16 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             self._sweeper = loop.call_soon(self._sweep, loop, rest)
         elif self._connections or self._turned_away:
             self._schedule_sweep()
+
+
+def _noted(task: "asyncio.Task[None]") -> None:
+    """Have it that an error was told already, whether or not anybody asks for it."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _nothing() -> None:
+    """Stand for what ends the accepting of a socket that does not accept yet."""
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from toolkit.web.signing import (
     signature_v1,
     signature_v2,
 )
+from toolkit.web.state import State
 from toolkit.web.static import StaticFileHandler
 from toolkit.web.transforms import (
     CompressResponse,
@@ -72,6 +73,7 @@ __all__ = [
     "RedirectHandler",
     "RequestHandler",
     "SpooledFile",
+    "State",
     "StaticFileHandler",
     "TemplateModule",
     "UIModule",

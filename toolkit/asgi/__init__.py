@@ -1,0 +1,7 @@
+"""ASGI both ways: its applications served here, and ours served by its servers."""
+
+from toolkit.asgi.container import ASGIContainer
+from toolkit.asgi.lifespan import LifespanError
+from toolkit.asgi.messages import ASGIApplication, ClientDisconnected
+
+__all__ = ["ASGIApplication", "ASGIContainer", "ClientDisconnected", "LifespanError"]
