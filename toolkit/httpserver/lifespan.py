@@ -24,8 +24,8 @@ class Lifespan:
         self._contexts: list[Context] = []
         self._included: list[Lifespan] = []
         self._holders = 0
-        self._entered: Future[None] = Future()
-        self._end = asyncio.Event()
+        self._entered: Future[None]  # with the task, which belongs to a loop
+        self._end: asyncio.Event
         self._task: asyncio.Task[None] | None = None
 
     def add(self, context: Context) -> None:
