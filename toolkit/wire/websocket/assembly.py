@@ -1,0 +1,155 @@
+"""A message that comes in pieces: inflated, checked and put together as it comes."""
+
+from codecs import utf_8_decode
+from io import BytesIO, StringIO
+from typing import Final
+
+from toolkit.wire.errors import excerpt
+from toolkit.wire.websocket.codes import INVALID_DATA, TOO_BIG
+from toolkit.wire.websocket.deflate import TAIL, Inflater
+from toolkit.wire.websocket.errors import FrameError
+from toolkit.wire.websocket.limits import Limits
+
+#: Pieces below this size are copied together, or a message of one byte each would cost fifty
+#: times its size.
+_SMALL: Final = 1024
+#: Bytes up to which small pieces are copied together.
+_TOGETHER: Final = 32 * 1024
+
+
+def decode(payload: bytes | bytearray) -> str:
+    """Return the text of a whole message.
+
+    Raises:
+        FrameError: 1007, it is not UTF-8.
+    """
+    try:
+        return payload.decode()
+    except UnicodeDecodeError as error:
+        raise not_utf8(error) from None
+
+
+def not_utf8(error: UnicodeDecodeError) -> FrameError:
+    """Return what is said of text that is not UTF-8."""
+    seen = excerpt(error.object[error.start : error.start + 4])
+    return FrameError(f"{seen} in a text is not UTF-8", INVALID_DATA)
+
+
+class Assembly:
+    """The message under way.
+
+    Attributes:
+        received: bytes of payload that its frames announced so far.
+    """
+
+    __slots__ = (
+        "_empty",
+        "_inflater",
+        "_limits",
+        "_parts",
+        "_rest",
+        "_size",
+        "_small",
+        "_small_size",
+        "_text",
+        "received",
+    )
+
+    def __init__(self, text: bool, inflater: Inflater | None, limits: Limits) -> None:
+        self._text = text
+        self._inflater = inflater
+        self._limits = limits
+        self.received = 0
+        self._empty = 0
+        self._size = 0  # after inflation
+        self._rest = b""  # the first bytes of a character that is not whole
+        self._parts: list[str] | list[bytes] = []
+        self._small: StringIO | BytesIO = StringIO(newline="") if text else BytesIO()
+        self._small_size = 0
+
+    def announce(self, size: int) -> None:
+        """Check that a frame of `size` bytes is allowed.
+
+        Raises:
+            FrameError: 1009, the message is too large; 1002, too many empty frames.
+        """
+        limit = self._limits.message
+        self.received += size
+        # Deflate with its fixed codes has 9 bits for a byte at worst, and flushes have some.
+        most = limit if self._inflater is None else limit + (limit >> 3) + 1024
+        if self.received > most:
+            raise too_big(limit)
+        if not size:
+            self._empty += 1
+            if self._empty > self._limits.empty_fragments:
+                raise FrameError(f"more than {self._limits.empty_fragments} empty fragments")
+
+    def add(self, payload: bytes) -> None:
+        """Take a piece, unmasked.
+
+        Raises:
+            FrameError: 1007, not deflate or not UTF-8; 1009, too large once inflated.
+        """
+        if self._inflater is None:
+            self._keep(payload)
+            return
+        limit = self._limits.message
+        for piece in self._inflater.inflate(payload):
+            self._size += len(piece)
+            if self._size > limit:
+                raise too_big(limit)
+            self._keep(piece)
+
+    def _keep(self, piece: bytes) -> None:
+        if self._text:
+            self._put(self._decode(piece))
+        else:
+            self._put(piece)
+
+    def _decode(self, piece: bytes) -> str:
+        if self._rest:
+            piece = self._rest + piece
+        try:
+            text, used = utf_8_decode(piece, "strict", False)
+        except UnicodeDecodeError as error:
+            raise not_utf8(error) from None
+        self._rest = piece[used:]
+        return text
+
+    def _put(self, piece: str | bytes) -> None:
+        if len(piece) >= _SMALL and not self._small_size:
+            self._parts.append(piece)  # type: ignore[arg-type]  # all of one kind, as `_text` says
+            return
+        self._small.write(piece)  # type: ignore[arg-type]
+        self._small_size += len(piece)
+        if self._small_size >= _TOGETHER:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._parts.append(self._small.getvalue())  # type: ignore[arg-type]
+        self._small.seek(0)
+        self._small.truncate()
+        self._small_size = 0
+
+    def end(self) -> str | bytes:
+        """Return the message.
+
+        Raises:
+            FrameError: as `add`, or 1007 where the last character is not whole.
+        """
+        if self._inflater is not None:
+            self.add(TAIL)
+            self._inflater.end()
+        if self._rest:
+            raise FrameError(f"{excerpt(self._rest)} ends a text; it is not UTF-8", INVALID_DATA)
+        if self._small_size:
+            self._flush()
+        parts = self._parts
+        if len(parts) == 1:
+            return parts[0]
+        return "".join(parts) if self._text else b"".join(parts)  # type: ignore[arg-type]
+
+
+def too_big(limit: int) -> FrameError:
+    """Return what is said of a message that is too large."""
+    return FrameError(f"a message of more than {limit} bytes", TOO_BIG)
