@@ -6,9 +6,9 @@ from typing import Final
 from toolkit.wire.errors import LocalProtocolError, excerpt
 from toolkit.wire.events import CLOSED, NEED_DATA, Signal
 from toolkit.wire.http1 import SERVER, Role
-from toolkit.wire.websocket.assembly import Assembly, decode
+from toolkit.wire.websocket.assembly import Assembly, decode, too_big
 from toolkit.wire.websocket.codes import may_be_sent
-from toolkit.wire.websocket.deflate import Deflate, Deflater, Inflater
+from toolkit.wire.websocket.deflate import TAIL, Deflate, Deflater, Inflater
 from toolkit.wire.websocket.errors import FrameError
 from toolkit.wire.websocket.events import Close, Event, Ping, Pong
 from toolkit.wire.websocket.frames import (
@@ -16,6 +16,7 @@ from toolkit.wire.websocket.frames import (
     CLOSE,
     CONTINUATION,
     FIN,
+    MASKED,
     MAX_SHORT,
     PING,
     PONG,
@@ -35,6 +36,13 @@ _PAYLOAD: Final = 1
 _CLOSED: Final = 2
 _FAILED: Final = 3
 
+#: Longest payload whose length has two bytes; one that is read in one pass is no longer.
+_WHOLE: Final = 0xFFFF
+#: Stands for a length that is not read in one pass.
+_LONG: Final = 0x10000
+#: First bytes of frames that are messages, without and with compression agreed on.
+_PLAIN: Final = frozenset({FIN | TEXT, FIN | BINARY})
+_PACKED: Final = _PLAIN | {FIN | RSV1 | TEXT, FIN | RSV1 | BINARY}
 _CONTROL: Final = frozenset({CLOSE, PING, PONG})
 
 
@@ -72,17 +80,21 @@ class Machine:
         "_eof",
         "_failure",
         "_final",
+        "_head",
         "_in",
         "_inflater",
         "_key",
+        "_kinds",
         "_left",
         "_limits",
         "_mask_key",
+        "_masked",
         "_out_opcode",
         "_out_packed",
         "_pos",
         "_server",
         "_threshold",
+        "_whole",
         "close_received",
         "close_sent",
     )
@@ -98,6 +110,11 @@ class Machine:
             raise ValueError("a client needs `mask_key`")
         self._server = role is SERVER
         self._mask_key = None if role is SERVER else mask_key
+        # For frames that are read in one pass: bytes of the shortest head and what its second
+        # byte has beside the length, first bytes of messages, the longest payload.
+        self._head, self._masked = (6, MASKED) if role is SERVER else (2, 0)
+        self._kinds = _PLAIN if deflate is None else _PACKED
+        self._whole = min(limits.message, _WHOLE)
         self._limits = limits
         self._deflate = deflate
         self._deflater: Deflater | None = None
@@ -162,6 +179,27 @@ class Machine:
                 it again.
         """
         try:
+            # Most frames are whole messages that came whole: they are read in one pass. What is
+            # not so, or not good, is left to `_read_frame`, which alone decides on errors.
+            data, pos = self._data, self._pos
+            start = pos + self._head
+            if len(data) >= start and self._in == _FRAME and self._assembly is None:
+                first = data[pos]
+                size = data[pos + 1] ^ self._masked
+                if size > MAX_SHORT:
+                    start += 2
+                    size = int.from_bytes(data[pos + 2 : pos + 4], "big") if size == 126 else 0
+                    if size <= MAX_SHORT:
+                        size = _LONG
+                end = start + size
+                if end <= len(data) and size <= self._whole and first in self._kinds:
+                    payload = data[start:end]
+                    if self._server:
+                        payload = mask(payload, bytes(data[start - 4 : start]))
+                    self._pos = end
+                    if first & RSV1:
+                        payload = self._inflate_whole(payload)
+                    return decode(payload) if first & 0x0F == TEXT else bytes(payload)
             while self._in < _CLOSED:
                 event = self._read_payload() if self._in == _PAYLOAD else self._read_frame()
                 if event is not None:
@@ -173,6 +211,20 @@ class Machine:
         if self._in == _FAILED:
             raise FrameError(*self._failure)
         return CLOSED
+
+    def _inflate_whole(self, payload: bytes | bytearray) -> bytes:
+        inflater = self._inflater
+        assert inflater is not None
+        limit = self._limits.message
+        pieces = []
+        size = 0
+        for piece in inflater.inflate(payload + TAIL):
+            size += len(piece)
+            if size > limit:
+                raise too_big(limit)
+            pieces.append(piece)
+        inflater.end()
+        return b"".join(pieces)
 
     def _drop(self, state: int) -> None:
         """Read nothing more."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from toolkit.wire.grammar import QUOTED_STRING, TCHAR
+from toolkit.wire.grammar import QUOTED_STRING, TCHAR, is_token
 from toolkit.wire.websocket.codes import INVALID_DATA
 from toolkit.wire.websocket.errors import FrameError, HandshakeError
 
@@ -124,6 +124,9 @@ def parse_extensions(values: Sequence[str]) -> list[Extension]:
             name, value = parameter.groups()
             if value is not None and value[0] == '"':
                 value = re.sub(r"\\(.)", r"\1", value[1:-1])
+                # RFC 6455 §9.1: quoted or not, it is a token.
+                if not is_token(value):
+                    raise _bad_extensions(text)
             parameters.append((name, value))
             position = parameter.end()
         if position < len(text) and text[position] != ",":
@@ -306,7 +309,7 @@ class Inflater:
         # None before the first message, and after a final block.
         self._stream: zlib._Decompress | None = None
 
-    def inflate(self, data: bytes) -> Iterator[bytes]:
+    def inflate(self, data: bytes | bytearray) -> Iterator[bytes]:
         """Yield what `data` inflates to, in pieces of at most `PIECE` bytes.
 
         Raises:
@@ -323,7 +326,7 @@ class Inflater:
                 if piece:
                     yield piece
 
-    def _step(self, data: bytes) -> tuple[bytes, bytes]:
+    def _step(self, data: bytes | bytearray) -> tuple[bytes, bytes]:
         """Return at most a piece, and the input that is left."""
         stream = self._stream
         if stream is None:
