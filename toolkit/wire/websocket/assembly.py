@@ -26,13 +26,15 @@ def decode(payload: bytes | bytearray) -> str:
     try:
         return payload.decode()
     except UnicodeDecodeError as error:
-        raise not_utf8(error) from None
+        raise not_utf8(error.object[error.start :]) from None
 
 
-def not_utf8(error: UnicodeDecodeError) -> FrameError:
-    """Return what is said of text that is not UTF-8."""
-    seen = excerpt(error.object[error.start : error.start + 4])
-    return FrameError(f"{seen} in a text is not UTF-8", INVALID_DATA)
+def not_utf8(bad: bytes) -> FrameError:
+    """Return what is said of bytes that begin no character of UTF-8.
+
+    Only the first of them is named, since it depends on the cut how many have come.
+    """
+    return FrameError(f"what begins with {excerpt(bad[:1])} is not UTF-8", INVALID_DATA)
 
 
 class Assembly:
@@ -112,7 +114,7 @@ class Assembly:
         try:
             text, used = utf_8_decode(piece, "strict", False)
         except UnicodeDecodeError as error:
-            raise not_utf8(error) from None
+            raise not_utf8(error.object[error.start :]) from None
         self._rest = piece[used:]
         return text
 
@@ -141,7 +143,7 @@ class Assembly:
             self.add(TAIL)
             self._inflater.end()
         if self._rest:
-            raise FrameError(f"{excerpt(self._rest)} ends a text; it is not UTF-8", INVALID_DATA)
+            raise not_utf8(self._rest)
         if self._small_size:
             self._flush()
         parts = self._parts
