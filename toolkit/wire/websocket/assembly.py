@@ -1,7 +1,7 @@
 """A message that comes in pieces: inflated, checked and put together as it comes."""
 
 from codecs import utf_8_decode
-from io import BytesIO, StringIO
+from io import BytesIO
 from typing import Final
 
 from toolkit.wire.errors import excerpt
@@ -10,7 +10,7 @@ from toolkit.wire.websocket.deflate import TAIL, Inflater
 from toolkit.wire.websocket.errors import FrameError
 from toolkit.wire.websocket.limits import Limits
 
-#: Pieces below this size are copied together, or a message of one byte each would cost fifty
+#: Pieces below this size are copied together, or a message of one byte each would cost thirty
 #: times its size.
 _SMALL: Final = 1024
 #: Bytes up to which small pieces are copied together.
@@ -54,6 +54,7 @@ class Assembly:
         "_small",
         "_small_size",
         "_text",
+        "_texts",
         "received",
     )
 
@@ -65,8 +66,9 @@ class Assembly:
         self._empty = 0
         self._size = 0  # after inflation
         self._rest = b""  # the first bytes of a character that is not whole
-        self._parts: list[str] | list[bytes] = []
-        self._small: StringIO | BytesIO = StringIO(newline="") if text else BytesIO()
+        self._parts: list[bytes] = []
+        self._texts: list[str] = []
+        self._small = BytesIO()
         self._small_size = 0
 
     def announce(self, size: int) -> None:
@@ -103,12 +105,21 @@ class Assembly:
             self._keep(piece)
 
     def _keep(self, piece: bytes) -> None:
+        text = ""
         if self._text:
-            self._put(self._decode(piece))
+            piece, text = self._check(piece)
+        if len(piece) < _SMALL or self._small_size:
+            self._small.write(piece)
+            self._small_size += len(piece)
+            if self._small_size >= _TOGETHER:
+                self._flush()
+        elif self._text:
+            self._texts.append(text)
         else:
-            self._put(piece)
+            self._parts.append(piece)
 
-    def _decode(self, piece: bytes) -> str:
+    def _check(self, piece: bytes) -> tuple[bytes, str]:
+        """Return as much of a piece as is whole characters, as it is and decoded."""
         if self._rest:
             piece = self._rest + piece
         try:
@@ -116,19 +127,14 @@ class Assembly:
         except UnicodeDecodeError as error:
             raise not_utf8(error.object[error.start :]) from None
         self._rest = piece[used:]
-        return text
-
-    def _put(self, piece: str | bytes) -> None:
-        if len(piece) >= _SMALL and not self._small_size:
-            self._parts.append(piece)  # type: ignore[arg-type]  # all of one kind, as `_text` says
-            return
-        self._small.write(piece)  # type: ignore[arg-type]
-        self._small_size += len(piece)
-        if self._small_size >= _TOGETHER:
-            self._flush()
+        return piece[:used], text
 
     def _flush(self) -> None:
-        self._parts.append(self._small.getvalue())  # type: ignore[arg-type]
+        small = self._small.getvalue()
+        if self._text:
+            self._texts.append(small.decode())
+        else:
+            self._parts.append(small)
         self._small.seek(0)
         self._small.truncate()
         self._small_size = 0
@@ -146,10 +152,7 @@ class Assembly:
             raise not_utf8(self._rest)
         if self._small_size:
             self._flush()
-        parts = self._parts
-        if len(parts) == 1:
-            return parts[0]
-        return "".join(parts) if self._text else b"".join(parts)  # type: ignore[arg-type]
+        return "".join(self._texts) if self._text else b"".join(self._parts)
 
 
 def too_big(limit: int) -> FrameError:

@@ -15,8 +15,8 @@ NAME: Final = "permessage-deflate"
 #: Every compressed message ends so, which is not sent (RFC 7692 §7.2.1).
 TAIL: Final = b"\x00\x00\xff\xff"
 #: Bytes that come out of zlib at once, so that a thousand bytes do not become a million before
-#: anybody can say no.
-PIECE: Final = 32 * 1024
+#: anybody can say no. As many as `zlib` makes room for at first, so that nothing is copied.
+PIECE: Final = 16 * 1024
 #: Streams in a row that bring nothing; each costs a new decompressor.
 MAX_EMPTY_STREAMS: Final = 100
 
@@ -27,7 +27,8 @@ _SLICE: Final = 8 * 1024
 #: One extension as it was offered or answered: name and parameters, whose value may be missing.
 Extension = tuple[str, list[tuple[str, str | None]]]
 
-_EXTENSION = re.compile(f"[ \\t]*([{TCHAR}]+)[ \\t]*")
+#: A list may have empty items (RFC 9110 §5.6.1).
+_EXTENSION = re.compile(f"[ \\t,]*([{TCHAR}]+)[ \\t]*")
 _PARAMETER = re.compile(
     f";[ \\t]*([{TCHAR}]+)[ \\t]*(?:=[ \\t]*([{TCHAR}]+|{QUOTED_STRING})[ \\t]*)?"
 )
@@ -109,17 +110,9 @@ def parse_extensions(values: Sequence[str]) -> list[Extension]:
     text = ",".join(values)
     found: list[Extension] = []
     position = 0
-    while position < len(text):
-        match = _EXTENSION.match(text, position)
-        if match is None:
-            # A list may have empty items (RFC 9110 §5.6.1).
-            end = position + len(text) - position - len(text[position:].lstrip(" \t,"))
-            if end == position:
-                raise _bad_extensions(text)
-            position = end
-            continue
-        position = match.end()
+    while match := _EXTENSION.match(text, position):
         parameters: list[tuple[str, str | None]] = []
+        position = match.end()
         while parameter := _PARAMETER.match(text, position):
             name, value = parameter.groups()
             if value is not None and value[0] == '"':
@@ -129,10 +122,11 @@ def parse_extensions(values: Sequence[str]) -> list[Extension]:
                     raise _bad_extensions(text)
             parameters.append((name, value))
             position = parameter.end()
-        if position < len(text) and text[position] != ",":
-            raise _bad_extensions(text)
-        position += 1
         found.append((match[1], parameters))
+        if text[position : position + 1] not in ("", ","):
+            raise _bad_extensions(text)
+    if text[position:].strip(" \t,"):
+        raise _bad_extensions(text)
     return found
 
 
@@ -169,15 +163,11 @@ def answer_offer(
     for name, parameters in offered:
         found = _read_parameters(parameters) if name == NAME else None
         if found is not None:
-            agreed = _answer_one(found, options)
-            if agreed is not None:
-                return agreed
+            return _answer_one(found, options)
     return None, None
 
 
-def _answer_one(
-    found: dict[str, str | None], options: DeflateOptions
-) -> tuple[Deflate, str] | None:
+def _answer_one(found: dict[str, str | None], options: DeflateOptions) -> tuple[Deflate, str]:
     words = [NAME]
     server_takeover = options.server_takeover and _FLAGS[0] not in found
     client_takeover = options.client_takeover and _FLAGS[1] not in found

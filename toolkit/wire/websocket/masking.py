@@ -31,10 +31,10 @@ def mask_in_python(data: bytes | bytearray, key: bytes) -> bytes:
     return (mask_by_numbers if len(data) <= _NUMBERS else mask_by_tables)(data, key)
 
 
-def _find_mask() -> Callable[[bytes | bytearray, bytes], bytes]:
-    """Return the quickest way to mask that is installed."""
+def find_mask(module: str) -> Callable[[bytes | bytearray, bytes], bytes]:
+    """Return `apply_mask` of a module in C; where that is not installed, what Python can do."""
     try:
-        speedups = import_module("websockets.speedups")
+        speedups = import_module(module)
     except ImportError:
         return mask_in_python
     found: Callable[[bytes | bytearray, bytes], bytes] = speedups.apply_mask
@@ -42,4 +42,4 @@ def _find_mask() -> Callable[[bytes | bytearray, bytes], bytes]:
 
 
 #: Returns `data` XOR the repeated `key`: in C where the extra ``fast`` is installed.
-mask: Final = _find_mask()
+mask: Final = find_mask("websockets.speedups")
