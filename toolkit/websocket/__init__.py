@@ -16,6 +16,7 @@ and a client for it::
 """
 
 from toolkit.websocket.client import WebSocketClientConnection, websocket_connect
+from toolkit.websocket.connection import de_dupe_gen_log
 from toolkit.websocket.errors import WebSocketClosedError, WebSocketError
 from toolkit.websocket.handler import WebSocketHandler
 from toolkit.websocket.options import RateLimit, SendQueue
@@ -36,5 +37,6 @@ __all__ = [
     "WebSocketProtocol",
     "WebSocketProtocol13",
     "connect",
+    "de_dupe_gen_log",
     "websocket_connect",
 ]

@@ -13,7 +13,7 @@ from toolkit.escape import utf8
 from toolkit.httpclient import HTTPRequest
 from toolkit.httpclient.errors import HTTPTimeoutError
 from toolkit.httpclient.request import DEFAULTS, EffectiveRequest
-from toolkit.httputil import HTTPHeaders
+from toolkit.httputil import HTTPHeaders, RequestStartLine, ResponseStartLine
 from toolkit.ioloop import IOLoop
 from toolkit.iostream import IOStream
 from toolkit.log import app_log
@@ -21,7 +21,7 @@ from toolkit.netutil import Resolver
 from toolkit.tcpclient import TCPClient
 from toolkit.websocket.dialling import Dial, dial
 from toolkit.websocket.errors import WebSocketClosedError
-from toolkit.websocket.inbox import MessageFuture
+from toolkit.websocket.inbox import Inbox, MessageFuture
 from toolkit.websocket.opening import http_url, open_websocket
 from toolkit.websocket.options import (
     DEFAULT_MAX_MESSAGE_SIZE,
@@ -61,10 +61,17 @@ class WebSocketClientConnection:
         connect_future: a task whose result is this object, once it is open.
         protocol: the connection while it is open, else None.
         headers: of the server's answer.
+        key: what the handshake was made with.
+        tcp_client: connects.
+        final_callback: always None; of a client of HTTP in Tornado.
         close_code, close_reason: what the server's Close said, or that by which the connection
             was failed; None for nothing.
         closed_by_program: whether `close` was called.
     """
+
+    key = ""
+    tcp_client: TCPClient
+    final_callback = None
 
     def __init__(
         self,
@@ -105,7 +112,6 @@ class WebSocketClientConnection:
         self._subprotocols = subprotocols or []
         self._resolver = resolver
         self._dial = dial
-        self._over: Future[None] | None = None
         self.closed_by_program = False
         self.io_loop = IOLoop.current()
         self.connect_future: asyncio.Task[WebSocketClientConnection] = (
@@ -126,7 +132,7 @@ class WebSocketClientConnection:
         limits = (request.connect_timeout or None, request.request_timeout or None)
         connecting = min(filter(None, limits), default=None)
         redirects = request.max_redirects if request.request.follow_redirects else 0
-        client = TCPClient(self._resolver)
+        client = self.tcp_client = TCPClient(self._resolver)
 
         async def within_time(origin: Any, request: EffectiveRequest) -> IOStream:
             try:
@@ -144,7 +150,8 @@ class WebSocketClientConnection:
             raise HTTPTimeoutError("Timeout during the handshake") from None
         finally:
             client.close()
-        self.headers = opened.headers
+        self.key = opened.key
+        await self.headers_received(opened.start_line, opened.headers)
         self.protocol = self._connection = self.get_websocket_protocol()
         self._connection.begin(opened.stream, opened.agreement)
         if not self._calls_back:
@@ -159,6 +166,12 @@ class WebSocketClientConnection:
             self._on_message_callback is not None
             or cls.on_message is not WebSocketClientConnection.on_message
         )
+
+    async def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> None:
+        """Hear of the answer that has opened the connection; a subclass may refuse it here."""
+        self.headers = headers
 
     def get_websocket_protocol(self) -> WebSocketProtocol13:
         """Return what speaks the protocol."""
@@ -178,6 +191,11 @@ class WebSocketClientConnection:
     def selected_subprotocol(self) -> str | None:
         """The subprotocol that the server has chosen; None for none."""
         return self._opened().selected_subprotocol
+
+    @property
+    def read_queue(self) -> Inbox:
+        """The messages that have come and nobody has read."""
+        return self._opened().pull()
 
     def _opened(self) -> WebSocketProtocol13:
         if self._connection is None:
@@ -249,10 +267,8 @@ class WebSocketClientConnection:
 
     async def wait_closed(self) -> None:
         """Wait until the connection is closed."""
-        if self._connection is not None and not self._connection.over:
-            if self._over is None:
-                self._over = Future()
-            await asyncio.shield(self._over)
+        if self._connection is not None:
+            await self._connection.ended()
 
     async def __aenter__(self) -> "WebSocketClientConnection":
         return await self.connect_future
@@ -288,8 +304,6 @@ class WebSocketClientConnection:
         self.close_code = close_code
         self.close_reason = close_reason
         self.protocol = None
-        if self._over is not None and not self._over.done():
-            self._over.set_result(None)
         if self._on_message_callback is not None:
             self._on_message_callback(None)
         self.on_connection_close()

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextvars
+import functools
+import logging
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from toolkit.concurrent import InPlaceRunner, convert_yielded, create_resumed_task
+from toolkit.concurrent import Future, InPlaceRunner, convert_yielded, create_resumed_task
 from toolkit.iostream import IOStream
 from toolkit.log import gen_log
 from toolkit.websocket.inbox import Inbox, MessageFuture
@@ -15,6 +17,7 @@ from toolkit.websocket.options import ConnectionOptions
 from toolkit.websocket.outgoing import Outgoing
 from toolkit.websocket.rate import Bucket
 from toolkit.wire.websocket import CLOSED, NEED_DATA, Close, FrameError, Machine, Ping, Pong
+from toolkit.wire.websocket.codes import INTERNAL_ERROR, NORMAL, POLICY, TOO_BIG
 
 if TYPE_CHECKING:
     from toolkit.websocket.rooms import Room
@@ -28,6 +31,9 @@ HIGH_WATER = 64 * 1024
 #: Seconds and bytes for a peer to stop sending after its connection was failed.
 LINGER_TIMEOUT = 2.0
 MAX_DISCARD = 256 * 1024
+
+#: Logs a message once, however many connections it is true of.
+de_dupe_gen_log = functools.lru_cache(gen_log.log)
 
 # What keeps messages from being looked at.
 _OPENING = 1  # `open` has not ended
@@ -77,7 +83,7 @@ class Connection(Outgoing):
     wait; until that has ended no further one is looked at.
 
     Args:
-        delegate: gets what comes.
+        handler: gets what comes.
         options: limits and time-outs.
         server: whether to close the connection first once both sides are done (RFC 6455 §7.1.1).
 
@@ -93,6 +99,7 @@ class Connection(Outgoing):
         "_close_timer",
         "_context",
         "_discarded",
+        "_end_waiters",
         "_ended",
         "_finished",
         "_hold",
@@ -108,15 +115,15 @@ class Connection(Outgoing):
         "_task",
         "close_code",
         "close_reason",
-        "delegate",
+        "handler",
         "rooms",
     )
 
     _context: contextvars.Context
 
-    def __init__(self, delegate: Delegate, options: ConnectionOptions, server: bool) -> None:
+    def __init__(self, handler: Delegate, options: ConnectionOptions, server: bool) -> None:
         super().__init__(options)
-        self.delegate = delegate
+        self.handler = handler
         self.close_code: int | None = None
         self.close_reason: str | None = None
         self.rooms: set[Room] | None = None
@@ -130,6 +137,7 @@ class Connection(Outgoing):
         self._pulled = False  # whether anybody has read messages one by one
         self._runner: InPlaceRunner | None = None
         self._task: asyncio.Task[None] | None = None  # that of `open`
+        self._end_waiters: list[Future[None]] | None = None
         self._ended: Callable[[Any], None] | None = None
         self._close_timer: asyncio.TimerHandle | None = None
         self._ping_timer: asyncio.TimerHandle | None = None
@@ -175,13 +183,13 @@ class Connection(Outgoing):
     ) -> None:
         self._task = None
         if isinstance(error, Exception):
-            self.delegate.log_exception(type(error), error, error.__traceback__)
-            self.fail(Close(1011))
+            self.handler.log_exception(type(error), error, error.__traceback__)
+            self.fail(Close(INTERNAL_ERROR))
         elif error is not None:
             self.stream.abort()
         elif self._pulled and self._inbox is not None and not self._inbox.awaited:
             # Whoever read the messages has ended, and nobody else will.
-            self.close(1000)
+            self.close(NORMAL)
         self._release(_OPENING)
 
     # -- bytes in ------------------------------------------------------------------------
@@ -220,7 +228,9 @@ class Connection(Outgoing):
                     self._control(event)
         except FrameError as error:
             gen_log.debug("Malformed WebSocket data: %s", error)
-            self.fail(Close.for_error(error))
+            # In Tornado's words where it has any.
+            too_big = error.code == TOO_BIG
+            self.fail(Close(TOO_BIG, "message too big") if too_big else Close.for_error(error))
         finally:
             self._write_gathered()
             self._gathered = None
@@ -267,7 +277,7 @@ class Connection(Outgoing):
     def _deliver(self, message: str | bytes) -> None:
         inbox = self._inbox
         if inbox is None:
-            self._call(self.delegate.on_message, message)
+            self._call(self.handler.on_message, message)
         elif self._state == _OPEN or inbox.awaited:
             inbox.put(message)
             if inbox.full:
@@ -282,7 +292,7 @@ class Connection(Outgoing):
             return True
         if limit.action == "close":
             gen_log.info("A WebSocket peer sends more than %r", limit)
-            self.fail(Close(1008, "too many messages"))
+            self.fail(Close(POLICY, "too many messages"))
         else:
             self._hold |= _LATER
             self._loop.call_later(seconds, self._take_late, message)
@@ -298,10 +308,10 @@ class Connection(Outgoing):
     def _control(self, event: object) -> None:
         if type(event) is Ping:
             self.send_pong(event.payload)
-            self._call(self.delegate.on_ping, event.payload)
+            self._call(self.handler.on_ping, event.payload)
         elif type(event) is Pong:
             self._pong_seen = True
-            self._call(self.delegate.on_pong, event.payload)
+            self._call(self.handler.on_pong, event.payload)
         elif type(event) is Close:
             self.close_code, self.close_reason = event.code, event.reason or None
             # What was to be sent would go to nobody.
@@ -343,17 +353,19 @@ class Connection(Outgoing):
 
     def _failed_delegate(self) -> None:
         """Log the error at hand and close the connection for it."""
-        self.delegate.log_exception(*sys.exc_info())
-        self.fail(Close(1011))
+        self.handler.log_exception(*sys.exc_info())
+        self.fail(Close(INTERNAL_ERROR))
 
     # -- messages one by one -------------------------------------------------------------
 
-    def pull(self) -> None:
-        """Keep messages for `read` from now on, instead of handing them to the delegate."""
-        if self._inbox is None:
-            self._inbox = Inbox(self._loop, self.options.receive_queue)
+    def pull(self) -> Inbox:
+        """Keep messages for `read` from now on, instead of handing them on; return their place."""
+        inbox = self._inbox
+        if inbox is None:
+            inbox = self._inbox = Inbox(self._loop, self.options.receive_queue)
             if self._state >= _ENDING:
-                self._inbox.end()
+                inbox.end()
+        return inbox
 
     def read(self, iterating: bool = False) -> MessageFuture:
         """Return a future of the next message.
@@ -361,10 +373,7 @@ class Connection(Outgoing):
         Args:
             iterating: whether the end is told by StopAsyncIteration, else it is None.
         """
-        if self._inbox is None:
-            self.pull()
-        inbox = self._inbox
-        assert inbox is not None
+        inbox = self.pull()
         self._pulled = True
         future = inbox.get(iterating)
         if self._hold & (_OPENING | _FULL) and not inbox.full:
@@ -381,8 +390,17 @@ class Connection(Outgoing):
     @property
     def ping_timeout(self) -> float:
         """Seconds for the answer to a ping; 0 for no limit."""
-        timeout = self.options.ping_timeout
-        return self.ping_interval if timeout is None else min(timeout, self.ping_interval)
+        timeout, interval = self.options.ping_timeout, self.ping_interval
+        if timeout is None:
+            return interval
+        if interval and timeout > interval:
+            de_dupe_gen_log(
+                logging.WARNING,
+                f"The websocket_ping_timeout ({timeout}) cannot be longer than the "
+                f"websocket_ping_interval ({interval}), which is used instead",
+            )
+            return interval
+        return timeout
 
     def start_pinging(self) -> None:
         """Send pings from now on, if the options ask for it."""
@@ -405,15 +423,17 @@ class Connection(Outgoing):
             self._ping_timer = None
             self.close(reason="ping timed out")
         else:
-            next_ping = self._pinged + self.ping_interval
-            self._ping_timer = self._loop.call_at(next_ping, self._ping)
+            seconds = self.ping_sleep_time(
+                last_ping_time=self._pinged, interval=self.ping_interval, now=self._loop.time()
+            )
+            self._ping_timer = self._loop.call_later(seconds, self._ping)
+
+    @staticmethod
+    def ping_sleep_time(*, last_ping_time: float, interval: float, now: float) -> float:
+        """Return how many seconds there are to the next ping."""
+        return max(0, last_ping_time + interval - now)
 
     # -- the end -------------------------------------------------------------------------
-
-    @property
-    def over(self) -> bool:
-        """Whether the delegate was told of the end."""
-        return self._finished
 
     def is_closing(self) -> bool:
         """Say whether nothing more can be sent."""
@@ -428,7 +448,7 @@ class Connection(Outgoing):
         if self._state != _OPEN:
             return
         if code is None and reason is not None:
-            code = 1000
+            code = NORMAL
         self.send_close(Close(code, reason or ""))
         self._state = _CLOSING
         self._stop_pinging()
@@ -450,7 +470,7 @@ class Connection(Outgoing):
     def overrun(self, error: Exception) -> None:
         """Abort the connection, whose peer does not take what is sent."""
         gen_log.info("Aborted a WebSocket: %s", error)
-        self.close_code, self.close_reason = 1008, "does not read"
+        self.close_code, self.close_reason = POLICY, "does not read"
         self.stream.abort()
 
     def _end(self, linger: bool) -> None:
@@ -490,7 +510,7 @@ class Connection(Outgoing):
         if self._close_timer is not None and not self.stream.unsent:
             self._close_timer.cancel()
             self._close_timer = None
-        if getattr(self.delegate, "cancel_on_close", False):
+        if getattr(self.handler, "cancel_on_close", False):
             self._cancel()
         self._release(0)
 
@@ -511,7 +531,11 @@ class Connection(Outgoing):
             return
         if not self._finished:
             self._finished = True
-            self._tell(self.delegate.on_ws_connection_close, self.close_code, self.close_reason)
+            self._tell(self.handler.on_ws_connection_close, self.close_code, self.close_reason)
+            for future in self._end_waiters or ():
+                if not future.done():
+                    future.set_result(None)
+            self._end_waiters = None
         if gone:
             self._forget()
 
@@ -531,6 +555,16 @@ class Connection(Outgoing):
         if ended is not None:
             ended(self)
 
+    async def ended(self) -> None:
+        """Wait until the handler was told of the end."""
+        if self._finished:
+            return
+        future: Future[None] = Future()
+        if self._end_waiters is None:
+            self._end_waiters = []
+        self._end_waiters.append(future)
+        await future
+
     def _stop_pinging(self) -> None:
         if self._ping_timer is not None:
             self._ping_timer.cancel()
@@ -548,7 +582,7 @@ class Connection(Outgoing):
     def drain(self) -> None:
         """Have the delegate hear that the server is about to stop."""
         if self._state == _OPEN:
-            self._tell(self.delegate.on_drain)
+            self._tell(self.handler.on_drain)
 
     def abort(self) -> "asyncio.Task[None] | None":
         """End the connection at once; a coroutine under way is cancelled."""

@@ -11,7 +11,7 @@ from toolkit.httpclient import HTTPClientError, HTTPResponse
 from toolkit.httpclient.hop import USER_AGENT, basic_authorization
 from toolkit.httpclient.request import EffectiveRequest
 from toolkit.httpclient.target import Target, quote_location
-from toolkit.httputil import HTTPHeaders
+from toolkit.httputil import HTTPHeaders, ResponseStartLine
 from toolkit.iostream import IOStream
 from toolkit.websocket.dialling import Asking, Dial
 from toolkit.websocket.errors import WebSocketError
@@ -45,14 +45,15 @@ class Opened:
 
     Attributes:
         stream: what follows the answer is read from it.
-        headers: those of the answer.
-        url: where that came from.
+        start_line, headers: of the answer.
+        key: what it answers.
     """
 
     stream: IOStream
     agreement: Agreement
+    start_line: ResponseStartLine
     headers: HTTPHeaders
-    url: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,9 @@ async def _shake_hands(
         if head.status == 101:
             agreement = read_response(head, key, subprotocols, deflate)
             asking.give_back()
-            return Opened(stream, agreement, HTTPHeaders.received(head.fields), hop.url)
+            start_line = ResponseStartLine(head.version, head.status, head.reason or "")
+            headers = HTTPHeaders.received(head.fields)
+            return Opened(stream, agreement, start_line, headers, key)
         if follow and (following := hop.after(head)) is not None:
             return following
         body = await _body(asking)

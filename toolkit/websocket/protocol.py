@@ -18,9 +18,34 @@ if TYPE_CHECKING:
 
 
 class WebSocketProtocol(abc.ABC):
-    """What a version of the protocol has; there is one version."""
+    """What a version of the protocol has; there is one version.
 
-    __slots__ = ()
+    Args:
+        handler: gets what comes.
+
+    Attributes:
+        stream: of the connection, after the handshake.
+    """
+
+    handler: Delegate
+    stream: IOStream
+
+    def __init__(self, handler: Delegate) -> None:
+        self.handler = handler
+
+    @property
+    def client_terminated(self) -> bool:
+        """Whether the peer is done."""
+        return self.is_closing()
+
+    @property
+    def server_terminated(self) -> bool:
+        """Whether this side is done."""
+        return self.is_closing()
+
+    def on_connection_close(self) -> None:
+        """Hear that the connection is gone."""
+        self.close()
 
     @abc.abstractmethod
     def close(self, code: int | None = None, reason: str | None = None) -> None:
@@ -70,10 +95,18 @@ class WebSocketProtocol13(Connection, WebSocketProtocol):
         agreement: what the handshake led to.
     """
 
+    # Bits of the first byte of a frame (RFC 6455 §5.2).
+    FIN = 0x80
+    RSV1 = 0x40
+    RSV2 = 0x20
+    RSV3 = 0x10
+    RSV_MASK = RSV1 | RSV2 | RSV3
+    OPCODE_MASK = 0x0F
+
     __slots__ = ("agreement",)
 
     def __init__(self, handler: Delegate, mask_outgoing: bool, params: ConnectionOptions) -> None:
-        super().__init__(handler, params, server=not mask_outgoing)
+        Connection.__init__(self, handler, params, server=not mask_outgoing)
         self.agreement = Agreement()
 
     def begin(self, stream: IOStream, agreement: Agreement) -> None:
@@ -96,11 +129,6 @@ class WebSocketProtocol13(Connection, WebSocketProtocol):
         return accept_key(native_str(key))
 
     @property
-    def handler(self) -> Delegate:
-        """What gets what comes."""
-        return self.delegate
-
-    @property
     def params(self) -> ConnectionOptions:
         """Limits and time-outs."""
         return self.options
@@ -119,11 +147,6 @@ class WebSocketProtocol13(Connection, WebSocketProtocol):
     def client_terminated(self) -> bool:
         """Whether the peer is done."""
         return self.machine.close_received is not None or self.stream.closed()
-
-    @property
-    def server_terminated(self) -> bool:
-        """Whether this side is done."""
-        return self.is_closing()
 
     def write_message(
         self, message: str | bytes | dict[str, Any], binary: bool = False
@@ -146,6 +169,11 @@ class WebSocketProtocol13(Connection, WebSocketProtocol):
             self.send_ping(data)
         except LocalProtocolError as error:
             raise ValueError(str(error)) from error
+
+    async def periodic_ping(self) -> None:
+        """Send pings as the options ask for it, until the connection is closed."""
+        self.start_pinging()
+        await self.ended()
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
         """Say that this side is done; a peer that does not answer is cut off after a while.
