@@ -40,6 +40,7 @@ __all__ = [
     "testing",
     "util",
     "web",
+    "websocket",
     "wire",
     "wsgi",
 ]

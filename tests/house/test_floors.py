@@ -21,9 +21,8 @@ FLOORS = [
         "simple_httpclient",
         "curl_httpclient",
         "wsgi",
-        "asgi",
     ],
-    ["routing", "web", "websocket", "auth", "openapi"],
+    ["routing", "web", "websocket", "asgi", "auth", "openapi"],
     ["testing", "cli", "compat"],
 ]
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from toolkit.concurrent import Future
-from toolkit.http1connection.options import ConnectionContext
+from toolkit.http1connection.options import ConnectionContext, Successor
 from toolkit.httputil import (
     HTTPConnection,
     HTTPHeaders,
@@ -362,16 +362,20 @@ class Exchange(HTTPConnection):
         """Let this be the last exchange of its connection."""
         self._open().machine.close_after()
 
-    def upgrade(self, head: ResponseHead) -> IOStream:
+    def upgrade(self, head: ResponseHead, successor: Successor | None = None) -> IOStream:
         """Answer 101, or 2xx to CONNECT, and take the stream over; what was read too far is
         put back.
 
+        Args:
+            successor: what speaks on the stream from now on; the server tells it of its stop
+                and waits for its end.
         Raises:
             LocalProtocolError: the client did not ask for it.
         """
         connection = self._open()
         connection.write(connection.machine.send_head(head))
         self.status = head.status
+        connection.successor = successor
         return connection.hand_over()
 
     def detach(self) -> IOStream:

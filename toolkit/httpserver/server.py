@@ -13,6 +13,7 @@ from toolkit.http1connection import (
     HTTP1ConnectionParameters,
     ServerConnection,
     ServerOptions,
+    Successor,
 )
 from toolkit.httpserver.access import AccessLog
 from toolkit.httpserver.adapters import as_application
@@ -223,6 +224,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         self._max_connections = max_connections
         self._connections: set[ServerConnection] = set()
         self._turned_away: set[ServerConnection] = set()
+        self._successors: set[Successor] = set()  # of connections that were upgraded
         self._empty = asyncio.Event()  # set while there is no connection
         self._empty.set()
         self._sweeper: asyncio.Handle | None = None
@@ -352,7 +354,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
 
     def _is_full(self, most: int) -> bool:
         """Say whether there is no place for one more connection, even by closing an idle one."""
-        if len(self._connections) < most:
+        if len(self._connections) + len(self._successors) < most:
             return False
         some = islice(self._connections, LOOK_AT)
         idle = [connection for connection in some if connection.idle_since is not None]
@@ -401,12 +403,15 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         """
         for connection in self._all():
             connection.drain()
+        for successor in list(self._successors):
+            successor.drain()
         deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(deadline):
                 await self._empty.wait()
         except TimeoutError:
             tasks = [connection.abort() for connection in self._all()]
+            tasks += [successor.abort() for successor in list(self._successors)]
             await self._empty.wait()
             cancelled = [task for task in tasks if task is not None]
             if cancelled:
@@ -420,12 +425,24 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         self._turned_away.discard(connection)
         if self._tell_close is not None:
             self._tell_close(connection)
+        successor = connection.successor
+        if successor is not None:
+            self._successors.add(successor)
+            successor.set_end_callback(self._forget_successor)
+            if connection.draining:
+                connection.loop.call_soon(successor.drain)
         if self._connections or self._turned_away:
             return
-        self._empty.set()
+        if not self._successors:
+            self._empty.set()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
+
+    def _forget_successor(self, successor: Successor) -> None:
+        self._successors.discard(successor)
+        if not (self._connections or self._turned_away or self._successors):
+            self._empty.set()
 
     # -- time ----------------------------------------------------------------------------
 
