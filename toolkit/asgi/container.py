@@ -11,14 +11,19 @@ from typing import Any, Literal, Self
 from toolkit.asgi.cycle import DONE, HTTPCycle
 from toolkit.asgi.lifespan import lifespan
 from toolkit.asgi.messages import ASGIApplication, ClientDisconnected
-from toolkit.asgi.scope import Place, http_scope
+from toolkit.asgi.scope import Place, http_scope, websocket_scope
+from toolkit.asgi.websocket_cycle import WebSocketCycle
 from toolkit.http1connection import Exchange
 from toolkit.httpserver import Lifespan
 from toolkit.httputil import date_now
 from toolkit.iostream import StreamClosedError
 from toolkit.log import access_log, app_log
+from toolkit.websocket.options import ConnectionOptions
 from toolkit.wire.events import ResponseHead
+from toolkit.wire.websocket import HandshakeError, is_upgrade, read_request
 
+#: Seconds between pings to clients of WebSockets, which also have so long to answer.
+PING_INTERVAL = 20.0
 #: The answer for an application that has failed.
 FAILURE = b"Internal Server Error"
 
@@ -45,6 +50,8 @@ class ASGIContainer:
         mount: path below which the application lies; `routing.mount` sets it.
         lifespan: ``"auto"`` serves an application that knows nothing of lifespans, ``"on"``
             takes that for an error, ``"off"`` says nothing of it to the application.
+        websocket: how WebSockets are treated: limits, pings, compression. Without it there are
+            pings every 20 seconds, and no compression.
     Raises:
         TypeError: `application` cannot be called.
         ValueError: `mount` does not begin with a slash, or ends with one.
@@ -62,6 +69,7 @@ class ASGIContainer:
         *,
         mount: str = "",
         lifespan: Literal["auto", "on", "off"] = "auto",
+        websocket: ConnectionOptions | None = None,
     ) -> None:
         if not callable(application):
             raise TypeError(f"application {application!r:.100}; an ASGI application is a callable")
@@ -70,6 +78,7 @@ class ASGIContainer:
         self.application = _of_version_3(application)
         self._root_path = _checked(mount)
         self._state: dict[str, Any] = {}
+        self._websocket = websocket or ConnectionOptions(ping_interval=PING_INTERVAL)
         self._required = lifespan == "on"
         self.life = Lifespan()
         if lifespan != "off":
@@ -88,11 +97,19 @@ class ASGIContainer:
         """Return the coroutine that answers one request; called by the server."""
         return self._serve(exchange)
 
-    async def _serve(self, exchange: Exchange) -> None:
+    def _place(self, exchange: Exchange) -> Place:
         context = exchange.context
-        place = context.memo
+        place: Place | None = context.memo
         if place is None or place.owner is not self:
             context.memo = place = Place(self, context, exchange.stream)
+        return place
+
+    async def _serve(self, exchange: Exchange) -> None:
+        head = exchange.head
+        if head.upgrade and is_upgrade(head):
+            await self._serve_websocket(exchange)
+            return
+        place = self._place(exchange)
         began = time.monotonic() if access_log.isEnabledFor(logging.INFO) else 0.0
         scope = http_scope(exchange, place, self._root_path)
         if self._state:
@@ -106,6 +123,33 @@ class ASGIContainer:
             self._repair(cycle)
         if began:
             self._log(exchange, began)
+
+    async def _serve_websocket(self, exchange: Exchange) -> None:
+        began = time.monotonic()
+        try:
+            opening = read_request(exchange.head)
+        except HandshakeError as error:
+            fields = [("date", date_now()), ("content-type", "text/plain; charset=utf-8")]
+            exchange.respond(
+                ResponseHead(error.status, [*fields, *error.fields]), f"{error}\n".encode()
+            )
+            self._log(exchange, began)
+            return
+        place = self._place(exchange)
+        scope = websocket_scope(exchange, place, self._root_path, opening.subprotocols)
+        if self._state:
+            scope["state"] = self._state.copy()
+        cycle = WebSocketCycle(exchange, opening, self._websocket)
+        failed = True
+        try:
+            await self.application(scope, cycle.receive, cycle.send)
+            failed = False
+        except Exception as error:
+            if not _comes_from_leaving(error):
+                app_log.error("Uncaught exception in %s", _summary(exchange), exc_info=error)
+        finally:
+            cycle.end(failed)
+        self._log(exchange, began)
 
     def _failed(self, cycle: HTTPCycle, error: Exception) -> None:
         """Log an error of the application, unless it comes from there being no client any more."""

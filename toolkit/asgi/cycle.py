@@ -145,7 +145,7 @@ class HTTPCycle:
         fields = text_fields(message.get("headers", ()))
         names = [name for name, _ in fields]
         if not OF_THE_CONNECTION.isdisjoint(names):
-            fields = _without_connection(fields)
+            fields = without_connection(fields)
         if "date" not in names:
             fields.append(("date", date_now()))
         if "server" not in names:
@@ -246,7 +246,7 @@ class HTTPCycle:
             raise ClientDisconnected("the client is gone") from error
 
 
-def _without_connection(fields: list[Field]) -> list[Field]:
+def without_connection(fields: list[Field]) -> list[Field]:
     """Return fields without those of the connection, but for the wish that it is closed."""
     kept = [field for field in fields if field[0] not in OF_THE_CONNECTION]
     if any(name == "connection" and "close" in list_items(value) for name, value in fields):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from toolkit.asgi.guest_exchange import GuestExchange
+from toolkit.asgi.guest_websocket import GuestWebSocket
 from toolkit.asgi.messages import ASGIApplication, Receive, Scope, Send
 from toolkit.httpserver import Lifespan, as_application, in_one_line, lifespan_of
 
@@ -14,9 +15,9 @@ def as_asgi(application: Any) -> ASGIApplication:
 
         app = as_asgi(Application([(r"/", MainHandler)]))      # uvicorn site:app
 
-    Content streams both ways, and lifespans of the application are run. What are options of
-    `HTTPServer`, such as time-outs, is up to the other server, and so is the connection:
-    `RequestHandler.detach` is not there.
+    Content streams both ways, WebSockets are served, and lifespans of the application run. What
+    are options of `HTTPServer`, such as time-outs, is up to the other server, and so is the
+    connection: `RequestHandler.detach` is not there.
 
     Args:
         application: whatever an `HTTPServer` serves.
@@ -30,10 +31,14 @@ def as_asgi(application: Any) -> ASGIApplication:
         kind = scope["type"]
         if kind == "http":
             await GuestExchange(scope, receive, send).serve(handle)
+        elif kind == "websocket":
+            await GuestWebSocket(scope, receive, send).serve(handle)
         elif kind == "lifespan":
             await _live(life or Lifespan(), receive, send)
         else:
-            raise ValueError(f"scope of type {kind!r:.50}; http and lifespan are allowed")
+            raise ValueError(
+                f"scope of type {kind!r:.50}; http, websocket and lifespan are allowed"
+            )
 
     return asgi
 

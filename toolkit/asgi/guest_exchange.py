@@ -8,7 +8,7 @@ from urllib.parse import quote
 from toolkit._version import __version__
 from toolkit.asgi.messages import OF_THE_CONNECTION, Message, Receive, Scope, Send
 from toolkit.concurrent import Future
-from toolkit.http1connection import Application, ConnectionContext, Exchange, refuse
+from toolkit.http1connection import Application, ConnectionContext, Exchange, Successor, refuse
 from toolkit.httputil import date_now
 from toolkit.ioloop import IOLoop
 from toolkit.iostream import IOStream, StreamClosedError
@@ -374,7 +374,7 @@ class GuestExchange(Exchange):
     def stream(self) -> IOStream:
         raise LocalProtocolError("there is no stream below an ASGI server")
 
-    def upgrade(self, head: ResponseHead) -> IOStream:
+    def upgrade(self, head: ResponseHead, successor: Successor | None = None) -> IOStream:
         return self.stream
 
     def detach(self) -> IOStream:

@@ -39,6 +39,36 @@ class Place:
 
 def http_scope(exchange: Exchange, place: Place, root_path: str) -> dict[str, Any]:
     """Return the scope of a request."""
+    scope = _scope(exchange, place, root_path)
+    scope["method"] = exchange.head.method
+    extensions: dict[str, dict[str, Any]] = {
+        "http.response.early_hint": {},
+        "http.response.pathsend": {},
+        "http.response.trailers": {},
+    }
+    if place.tls is not None:
+        extensions["tls"] = place.tls.copy()
+    scope["extensions"] = extensions
+    return scope
+
+
+def websocket_scope(
+    exchange: Exchange, place: Place, root_path: str, subprotocols: list[str]
+) -> dict[str, Any]:
+    """Return the scope of a WebSocket."""
+    scope = _scope(exchange, place, root_path)
+    scope["type"] = "websocket"
+    scope["scheme"] = "wss" if place.scope["scheme"] == "https" else "ws"
+    scope["subprotocols"] = subprotocols
+    extensions: dict[str, dict[str, Any]] = {"websocket.http.response": {}}
+    if place.tls is not None:
+        extensions["tls"] = place.tls.copy()
+    scope["extensions"] = extensions
+    return scope
+
+
+def _scope(exchange: Exchange, place: Place, root_path: str) -> dict[str, Any]:
+    """Return what both kinds have in common."""
     head = exchange.head
     target, _, query = _origin(head.target).partition("?")
     raw = target.encode("latin-1")
@@ -46,20 +76,11 @@ def http_scope(exchange: Exchange, place: Place, root_path: str) -> dict[str, An
     scope["asgi"] = VERSIONS.copy()
     if head.version != "HTTP/1.1":
         scope["http_version"] = head.version[5:]
-    scope["method"] = head.method
     scope["root_path"] = root_path
     scope["path"] = target if "%" not in target and target.isascii() else _decoded(raw)
     scope["raw_path"] = raw
     scope["query_string"] = query.encode("latin-1")
     scope["headers"] = head.raw_fields.copy()
-    extensions: dict[str, dict[str, Any]] = {
-        "http.response.early_hint": {},
-        "http.response.pathsend": {},
-        "http.response.trailers": {},
-    }
-    scope["extensions"] = extensions
-    if place.tls is not None:
-        extensions["tls"] = place.tls.copy()
     return scope
 
 
