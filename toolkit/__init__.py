@@ -14,6 +14,7 @@ from toolkit._version import __version__
 #: The submodules, as ``from toolkit import *`` gives them.
 __all__ = [
     "autoreload",
+    "cli",
     "concurrent",
     "datagram",
     "escape",
