@@ -34,8 +34,8 @@ class WebSocketCycle:
 
     __slots__ = (
         "_asked",
-        "_exchange",
         "_decided",
+        "_exchange",
         "_head",
         "_opening",
         "_options",
