@@ -1,6 +1,7 @@
 """Requests of ASGI applications over real sockets, rule by rule of the specification."""
 
 import asyncio
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,8 @@ async def test_an_answer_is_framed(
     assert (answer.status, answer.body) == (200, b"".join(pieces))
     for name, value in expected.items():
         assert answer.get(name) == value
-    assert answer.get("date") and answer.get("server")
+    assert answer.get("date")
+    assert answer.get("server")
 
 
 @pytest.mark.parametrize("pieces", [[b"hello"], [b"hel", b"lo"]], ids=["whole", "pieces"])
@@ -237,7 +239,8 @@ async def test_an_application_that_fails(
         answer = await site.get()
         assert (answer.status, answer.body) == (500, b"Internal Server Error")
     (record,) = expect_log(caplog, "toolkit.application", "Uncaught exception in GET /")
-    assert record.exc_info is not None and record.exc_info[0] is LookupError
+    assert record.exc_info is not None
+    assert record.exc_info[0] is LookupError
 
 
 async def test_an_application_that_answers_nothing_is_answered_for(serve: Serve) -> None:
@@ -422,3 +425,17 @@ async def test_middleware_goes_around_an_application_inside(serve: Serve) -> Non
 
     answer = await serve(http_only(middleware(answering(b"hello")))).get()
     assert (answer.text, answer.get("x-seen")) == ("hello", "yes")
+
+
+async def test_each_request_has_a_line_in_the_access_log(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Unless the server writes lines of its own."""
+    site = serve(http_only(answering(b"", status=404)))
+    with caplog.at_level(logging.INFO, "toolkit.access"):
+        await site.get("/there")
+        expect_log(caplog, "toolkit.access", r"404 GET /there \(127.0.0.1\) [0-9.]+ms")
+        caplog.clear()
+        await serve(http_only(answering(b"")), access_log="common").get("/there")
+        (record,) = caplog.records
+        assert '"GET /there HTTP/1.1" 200 -' in record.getMessage()

@@ -110,7 +110,7 @@ class ASGIContainer:
             await self._serve_websocket(exchange)
             return
         place = self._place(exchange)
-        began = time.monotonic() if access_log.isEnabledFor(logging.INFO) else 0.0
+        began = time.monotonic()
         scope = http_scope(exchange, place, self._root_path)
         if self._state:
             scope["state"] = self._state.copy()
@@ -121,8 +121,7 @@ class ASGIContainer:
             self._failed(cycle, error)
         if cycle.state != DONE:
             self._repair(cycle)
-        if began:
-            self._log(exchange, began)
+        self._log(exchange, began)
 
     async def _serve_websocket(self, exchange: Exchange) -> None:
         began = time.monotonic()
@@ -172,13 +171,15 @@ class ASGIContainer:
 
     def _log(self, exchange: Exchange, began: float) -> None:
         """Write the access log's line of a request, unless the server writes its own."""
-        if exchange.logged or not exchange.status:
+        status = exchange.status
+        if exchange.logged or not status:
             return
-        level = logging.INFO if exchange.status < 400 else logging.WARNING
-        if exchange.status >= 500:
+        level = logging.INFO if status < 400 else logging.WARNING
+        if status >= 500:
             level = logging.ERROR
-        milliseconds = 1000.0 * (time.monotonic() - began)
-        access_log.log(level, "%d %s %.2fms", exchange.status, _summary(exchange), milliseconds)
+        if access_log.isEnabledFor(level):
+            milliseconds = 1000.0 * (time.monotonic() - began)
+            access_log.log(level, "%d %s %.2fms", status, _summary(exchange), milliseconds)
 
 
 def _checked(mount: str) -> str:

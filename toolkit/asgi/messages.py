@@ -38,5 +38,5 @@ def text_fields(headers: Iterable[Iterable[bytes]]) -> list[Field]:
 def unexpected(message: Message, allowed: str) -> RuntimeError:
     """Return the error of an application that sends what is not its turn."""
     return RuntimeError(
-        f"the application sends {excerpt(repr(message.get('type')))}; {allowed} is allowed"
+        f"the application sends {excerpt(str(message.get('type')))}; {allowed} is allowed"
     )

@@ -1,7 +1,7 @@
 """One WebSocket, as an application receives and sends it."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any
 
@@ -206,6 +206,17 @@ class _Connection(WebSocketProtocol13):
         else:
             code, reason = self.close_code or ABNORMAL, self.close_reason or ""
         return {"type": "websocket.disconnect", "code": code, "reason": reason}
+
+    def set_end_callback(self, callback: Callable[[Any], None]) -> None:
+        """Have `callback` called once the application has ended, too."""
+
+        def ended(connection: Any) -> None:
+            if self._application is None or self._application.done():
+                callback(connection)
+            else:
+                self._application.add_done_callback(lambda _: callback(connection))
+
+        super().set_end_callback(ended)
 
     def abort(self) -> "asyncio.Task[None] | None":
         super().abort()
