@@ -19,7 +19,6 @@ OF_THE_CONNECTION = frozenset(
         "keep-alive",
         "proxy-connection",
         "te",
-        "trailer",
         "transfer-encoding",
         "upgrade",
     )
