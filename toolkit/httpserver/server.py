@@ -10,6 +10,7 @@ from typing import Any
 
 from toolkit.http1connection import (
     ConnectionContext,
+    Exchange,
     HTTP1ConnectionParameters,
     ServerConnection,
     ServerOptions,
@@ -348,6 +349,12 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         elif not self.sockets:
             # It was accepted in the moment when the server was stopped.
             connection.drain()
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """The requests under way."""
+        exchanges = [connection.exchange for connection in self._connections]
+        return [exchange for exchange in exchanges if exchange is not None]
 
     def _all(self) -> list[ServerConnection]:
         return [*self._connections, *self._turned_away]
