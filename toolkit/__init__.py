@@ -35,6 +35,7 @@ __all__ = [
     "process",
     "queues",
     "routing",
+    "runner",
     "simple_httpclient",
     "tcpclient",
     "tcpserver",

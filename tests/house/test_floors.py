@@ -23,7 +23,7 @@ FLOORS = [
         "wsgi",
     ],
     ["routing", "web", "websocket", "asgi", "auth", "openapi"],
-    ["testing", "cli", "compat", "__main__"],
+    ["testing", "runner", "cli", "compat", "__main__"],
 ]
 
 #: What the rooms of a floor may not import from outside of the package.

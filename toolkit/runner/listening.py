@@ -34,6 +34,7 @@ class Listening:
         self._shared: list[socket.socket] = []
         self._own: list[list[socket.socket]] = []  # one entry for each worker there ever was
         self._port = settings.port
+        self._file: tuple[int, int] | None = None  # that of the Unix socket
         self._scheme = "https" if settings.certfile or settings.cert_dir else "http"
         self.names: list[str] = []
         try:
@@ -52,6 +53,7 @@ class Listening:
                 self._shared.append(
                     bind_unix_socket(settings.unix, settings.unix_mode, settings.backlog)
                 )
+                self._file = _identity(settings.unix)
             except (OSError, ValueError) as error:
                 raise RunnerError(f"cannot listen on {settings.unix}: {_reason(error)}") from error
         if not self._shared:
@@ -100,11 +102,8 @@ class Listening:
 
     def close(self) -> None:
         """Close all, and take the file of a Unix socket away."""
-        if self._settings.unix and self._shared:
-            try:
-                os.unlink(self._settings.unix)
-            except OSError:
-                pass  # somebody else did
+        if self._file is not None and _identity(self._settings.unix) == self._file:
+            os.unlink(self._settings.unix)
         for sock in (*self._shared, *(sock for own in self._own for sock in own)):
             sock.close()
 
@@ -131,6 +130,15 @@ def _adopted(fd: int) -> socket.socket:
         raise RunnerError(f"descriptor {fd} is a socket that does not listen")
     sock.setblocking(False)
     return sock
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from another one that takes its place."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _reason(error: Exception) -> str:

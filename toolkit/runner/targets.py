@@ -103,6 +103,15 @@ def _is_ours(filename: str) -> bool:
 # -- what kind it is ---------------------------------------------------------------------
 
 
+def application_of(settings: Settings) -> Any:
+    """Return what an `HTTPServer` serves for the application that the settings name.
+
+    Raises:
+        RunnerError: as `load` and `as_served`.
+    """
+    return as_served(load(settings.target, settings.app_dir, factory=settings.factory), settings)
+
+
 def as_served(found: Any, settings: Settings) -> Any:
     """Return what an `HTTPServer` serves for an application of any kind.
 
