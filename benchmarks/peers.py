@@ -124,6 +124,11 @@ GOALS = (
     Goal("hello", "toolkit-uvloop", "floor", 0.42),
     Goal("hello", "toolkit-asyncio", "tornado", 6.5),
     *(
+        Goal("asgi", f"toolkit-{app}", f"uvicorn-{app}", at_least=1.0)
+        for app in ("raw", "starlette", "fastapi")
+    ),
+    Goal("asgi", "toolkit-raw", "granian-raw", at_least=1.0),
+    *(
         goal
         for loop in LOOPS
         for goal in (
@@ -137,5 +142,8 @@ GOALS = (
     ),
 )
 
-PACKAGES = ("toolkit", "tornado", "aiohttp", "sanic", "uvicorn", "httptools", "granian", "uvloop")
+PACKAGES = (
+    *("toolkit", "tornado", "aiohttp", "sanic", "uvicorn", "httptools", "granian", "hypercorn"),
+    *("starlette", "fastapi", "uvloop"),
+)
 """The distributions whose versions decide the figures."""

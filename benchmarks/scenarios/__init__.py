@@ -1,5 +1,6 @@
 """What is measured: each scenario knows its servers, its load and its figures."""
 
+from benchmarks.scenarios.asgi import ASGI
 from benchmarks.scenarios.base import Cores, Scenario, Sizes
 from benchmarks.scenarios.bulk import Bulk, SlowReader
 from benchmarks.scenarios.endurance import BusyIdle, IdleHTTP, Soak
@@ -9,6 +10,7 @@ from benchmarks.scenarios.web import WEB
 
 SCENARIOS: tuple[Scenario, ...] = (
     *WEB,
+    ASGI(),
     Lines(),
     Bulk(),
     SlowReader(),
