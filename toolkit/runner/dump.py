@@ -1,14 +1,17 @@
 """A report of what a process is doing: requests under way, and tasks with their stacks."""
 
 import asyncio
-import io
 import time
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator
+from types import FrameType
 
 from toolkit.http1connection import Exchange
 
 #: Frames of a stack that are shown, those nearest to where it waits.
 FRAMES = 20
+#: Where coroutines, generators and asynchronous generators have their frame, and what they wait for.
+_KINDS = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
 
 
 def report(exchanges: Iterable[Exchange]) -> str:
@@ -29,6 +32,17 @@ def _request(exchange: Exchange) -> str:
 
 
 def _task(task: "asyncio.Task[object]") -> str:
-    text = io.StringIO()
-    task.print_stack(limit=FRAMES, file=text)
-    return text.getvalue().rstrip()
+    summary = traceback.StackSummary.extract(_frames(task.get_coro()), limit=-FRAMES)
+    return "".join([f"  {task.get_name()}\n", *summary.format()]).rstrip()
+
+
+def _frames(awaited: object) -> Iterator[tuple[FrameType, int]]:
+    """Yield the frames of what waits, the outermost first; asyncio shows just that one."""
+    while awaited is not None:
+        kind = next((kind for kind in _KINDS if hasattr(awaited, kind[0])), None)
+        if kind is None:
+            return
+        frame = getattr(awaited, kind[0])
+        if frame is not None:
+            yield frame, frame.f_lineno
+        awaited = getattr(awaited, kind[1])

@@ -35,8 +35,9 @@ class Notifier:
         self._send("STOPPING=1", "STATUS=draining")
 
     def alive(self) -> None:
-        """Give a sign of life."""
-        self._send("WATCHDOG=1")
+        """Give a sign of life, where one is wanted."""
+        if self.interval:
+            self._send("WATCHDOG=1")
 
     def _send(self, *lines: str) -> None:
         if not self._address:

@@ -167,10 +167,11 @@ class Supervisor:
         self._settled()
 
     def _is_stale(self, child: Child) -> bool:
+        # One that has more than its share can keep it for now.
         return child.number < self.size and (
             child.generation != self._generation
             or bool(child.used_up)
-            or child.share != self._share(child.number)
+            or not set(self._share(child.number)).issubset(child.share)
         )
 
     def _share(self, number: int) -> tuple[int, ...]:
@@ -241,7 +242,9 @@ class Supervisor:
             if not self._children:
                 self._empty.set()
             return
-        if not child.retiring:
+        if child.retiring:
+            gen_log.debug("Worker %d (pid %d) is gone", child.number, child.pid)
+        else:
             how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
             if child.ready:
                 del self._serving[child.number]
