@@ -7,7 +7,7 @@ BENCH ?=
 
 BIN := .venv/bin
 
-.PHONY: demo test check lint types coverage test-system features fuzz bench clean
+.PHONY: demo test check lint types coverage test-system test-peers features fuzz bench clean
 
 demo: .venv/installed-demo
 	$(BIN)/python -m demos.showcase --port=$(PORT)
@@ -33,6 +33,10 @@ test-system: .venv/installed-test
 	tests/system/install.sh
 	$(BIN)/python -m pytest -m system tests/system
 
+# Programs of other frameworks here, and ours below other servers, in a venv of their own.
+test-peers: .venv-peers/installed
+	.venv-peers/bin/python -m pytest -n 2 -m peers tests/peers
+
 features: .venv/installed-test
 	@$(BIN)/python -m pytest -q --feature-report=docs/features.md
 
@@ -46,12 +50,17 @@ bench:
 	benchmarks/.venv/bin/python -m benchmarks.run $(BENCH)
 
 clean:
-	rm -rf .venv benchmarks/.venv build dist .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf .venv .venv-peers benchmarks/.venv build dist .pytest_cache .mypy_cache .ruff_cache .coverage
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or newer is needed; choose one with make PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv .venv
+
+.venv-peers/installed: pyproject.toml
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --editable '.[peers]'
+	touch $@
 
 .venv/installed-demo: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[fast]'

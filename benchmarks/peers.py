@@ -199,6 +199,11 @@ GOALS = (
         )
     ),
     *(
+        Goal("asgi", f"toolkit-{app}", f"uvicorn-{app}", at_least=1.0)
+        for app in ("raw", "starlette", "fastapi")
+    ),
+    Goal("asgi", "toolkit-raw", "granian-raw", at_least=1.0),
+    *(
         goal
         for loop in LOOPS
         for goal in (

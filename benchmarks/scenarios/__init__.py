@@ -1,5 +1,6 @@
 """What is measured: each scenario knows its servers, its load and its figures."""
 
+from benchmarks.scenarios.asgi import ASGI
 from benchmarks.scenarios.base import Cores, Scenario, Sizes
 from benchmarks.scenarios.bulk import Bulk, SlowReader
 from benchmarks.scenarios.client import CLIENT
@@ -13,6 +14,7 @@ from benchmarks.scenarios.web import WEB
 SCENARIOS: tuple[Scenario, ...] = (
     *WEB,
     *TEMPLATES,
+    ASGI(),
     Lines(),
     Bursts(),
     Bulk(),

@@ -22,7 +22,14 @@ def programs(name: str) -> list[object]:
     ]
 
 
-PAGES = ("http-client.md", "http-server.md", "streams.md", "templates.md", "web.md")
+PAGES = (
+    "asgi.md",
+    "http-client.md",
+    "http-server.md",
+    "streams.md",
+    "templates.md",
+    "web.md",
+)
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,9 @@ FLOORS = [
         "simple_httpclient",
         "curl_httpclient",
         "wsgi",
-        "asgi",
     ],
-    ["routing", "web", "websocket", "auth", "openapi"],
-    ["testing", "cli", "compat", "__main__"],
+    ["routing", "web", "websocket", "asgi", "auth", "openapi"],
+    ["testing", "runner", "cli", "compat", "__main__"],
 ]
 
 #: What the rooms of a floor may not import from outside of the package.

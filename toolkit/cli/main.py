@@ -27,6 +27,9 @@ class Command(NamedTuple):
 #: The subcommands by name, in the order of the help.
 COMMANDS: dict[str, Command] = {
     "fetch": Command("toolkit.cli.fetch.main", "fetch URLs, as curl does"),
+    "run": Command("toolkit.cli.run.main", "serve an application, with workers or without"),
+    "serve": Command("toolkit.cli.serve.main", "serve the files of a directory"),
+    "routes": Command("toolkit.cli.routes.main", "list the rules of an application"),
 }
 
 

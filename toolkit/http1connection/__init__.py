@@ -24,6 +24,7 @@ from toolkit.http1connection.options import (
     MAX_DISCARD,
     ConnectionContext,
     ServerOptions,
+    Successor,
 )
 from toolkit.http1connection.serving import ServerConnection
 
@@ -42,6 +43,7 @@ __all__ = [
     "HTTP1ServerConnection",
     "ServerConnection",
     "ServerOptions",
+    "Successor",
     "decode_content",
     "delegate_application",
     "is_transfer_encoding_chunked",

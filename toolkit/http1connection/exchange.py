@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from toolkit.concurrent import Future
-from toolkit.http1connection.options import ConnectionContext
+from toolkit.http1connection.options import ConnectionContext, Successor
 from toolkit.httputil import (
     HTTPConnection,
     HTTPHeaders,
@@ -103,7 +103,7 @@ class Exchange(HTTPConnection):
             StreamClosedError: the client is gone.
         """
         pieces = []
-        while piece := await self._piece(sys.maxsize):
+        while piece := await self.read_some(sys.maxsize):
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -113,11 +113,14 @@ class Exchange(HTTPConnection):
         Who stops in between finds the rest when it reads again.
         """
         size = self._open().options.chunk_size
-        while piece := await self._piece(size):
+        while piece := await self.read_some(size):
             yield piece
 
-    async def _piece(self, size: int) -> bytes:
-        """Return the next piece of the content, of at most `size` bytes; b"" at its end."""
+    async def read_some(self, size: int) -> bytes:
+        """Return the next piece of the content, of at most `size` bytes; b"" at its end.
+
+        Errors as `read`.
+        """
         rest, at = self._rest, self._at
         if at == len(rest):
             rest, at = await self._data(), 0
@@ -165,6 +168,13 @@ class Exchange(HTTPConnection):
             if not connection.machine.response_started:
                 self.interim(ResponseHead(100))
         await connection.wait_for_data()
+
+    @property
+    def content_ended(self) -> bool:
+        """Whether it is known already that all of the content was read."""
+        if self._at < len(self._rest) or self._decoder is not None:
+            return False
+        return not self.head.length or self._open().machine.body_ended
 
     @property
     def waits_for_continue(self) -> bool:
@@ -376,16 +386,20 @@ class Exchange(HTTPConnection):
         """Let this be the last exchange of its connection."""
         self._open().machine.close_after()
 
-    def upgrade(self, head: ResponseHead) -> IOStream:
+    def upgrade(self, head: ResponseHead, successor: Successor | None = None) -> IOStream:
         """Answer 101, or 2xx to CONNECT, and take the stream over; what was read too far is
         put back.
 
+        Args:
+            successor: what speaks on the stream from now on; the server tells it of its stop
+                and waits for its end.
         Raises:
             LocalProtocolError: the client did not ask for it.
         """
         connection = self._open()
         connection.write(connection.machine.send_head(head))
         self.status = head.status
+        connection.successor = successor
         return connection.hand_over()
 
     def detach(self) -> IOStream:

@@ -1,7 +1,9 @@
 """How a server treats its connections, and who is at the other end of one."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from toolkit.wire.http1 import Limits
 
@@ -68,9 +70,24 @@ class ConnectionContext:
         protocol: ``"http"`` or ``"https"``, as the client sees it.
         host: authority that a trusted proxy said the client asked for; "" for that of the
             request.
+        memo: what the application keeps of the connection from one request to the next.
     """
 
     address: Any
     remote_ip: str
     protocol: str
     host: str = ""
+    memo: Any = None
+
+
+class Successor(Protocol):
+    """What speaks another protocol on the stream of a connection, after an upgrade."""
+
+    def drain(self) -> None:
+        """Hear that the server is about to stop; what has not ended in time is aborted."""
+
+    def abort(self) -> "asyncio.Task[None] | None":
+        """End at once, and return the task that is still cleaning up, if there is one."""
+
+    def set_end_callback(self, callback: "Callable[[Any], None]") -> None:
+        """Have `callback` called with this object once everything is over."""

@@ -11,6 +11,7 @@ from toolkit.http1connection.options import (
     MAX_DISCARD,
     ConnectionContext,
     ServerOptions,
+    Successor,
 )
 from toolkit.httputil import date_now
 from toolkit.iostream import IOStream, StreamClosedError
@@ -41,6 +42,7 @@ class ServerConnection:
         exchange: the one under way.
         requests: how many there were.
         draining: whether the server is about to stop.
+        successor: what has taken the stream over and is to be told of the server's stop.
         stream, machine, loop, options: for the exchange.
     """
 
@@ -68,6 +70,7 @@ class ServerConnection:
         "options",
         "requests",
         "stream",
+        "successor",
     )
 
     def __init__(
@@ -86,6 +89,7 @@ class ServerConnection:
         self.exchange: Exchange | None = None
         self.requests = 0
         self.draining = False
+        self.successor: Successor | None = None
         self._application = application
         self.options = options
         self._closed: Callable[[ServerConnection], None] | None = closed

@@ -25,6 +25,7 @@ _AF_UNSPEC, _AF_INET = 0, 2
 _CERT_NONE = 0
 #: Contexts of TLS that are kept; reading the authorities for one takes milliseconds.
 MAX_CONTEXTS = 32
+_contexts: OrderedDict[Hashable, SSLOptions] = OrderedDict()
 
 
 class FingerprintError(HTTPStreamClosedError):
@@ -42,7 +43,6 @@ class Connector:
     def __init__(self, tcp_client: TCPClient, max_buffer_size: int) -> None:
         self._tcp_client = tcp_client
         self._max_buffer_size = max_buffer_size
-        self._contexts: OrderedDict[Hashable, SSLOptions] = OrderedDict()
 
     async def connect(
         self,
@@ -50,10 +50,12 @@ class Connector:
         origin: Origin,
         timeouts: Timeouts,
         progress: Callable[[str], None],
+        tunnel: bool = False,
     ) -> IOStream:
         """Return a stream to an origin, or to its proxy where that is asked by absolute URLs.
 
         Args:
+            tunnel: whether a proxy is to pass bytes on for the scheme ``http`` too.
             progress: called with what has happened: ``"resolved"``, ``"connected"``,
                 ``"tunnelled"`` through a proxy, ``"secured"`` by TLS.
         Raises:
@@ -67,7 +69,7 @@ class Connector:
         # First, so that bad options are an error without a connection.
         context = self._tls(options) if secure else None
         deadline = loop.time() + timeouts.connect if timeouts.connect else None
-        stream = await self._open(options, origin, deadline, progress)
+        stream = await self._open(options, origin, deadline, progress, tunnel or secure)
         try:
             if context is not None:
                 if timeouts.tls:
@@ -87,6 +89,7 @@ class Connector:
         origin: Origin,
         deadline: float | None,
         progress: Callable[[str], None],
+        tunnel: bool,
     ) -> IOStream:
         proxy = options.proxy
         if proxy is None:
@@ -94,7 +97,9 @@ class Connector:
         stream = await self._dial(options, proxy.host, proxy.port, deadline, progress)
         try:
             with Limit(asyncio.get_running_loop(), deadline, "Timeout while asking the proxy"):
-                return await self._through(proxy, stream, options, origin, deadline, progress)
+                return await self._through(
+                    proxy, stream, options, origin, deadline, progress, tunnel
+                )
         except BaseException:
             stream.abort()
             raise
@@ -107,6 +112,7 @@ class Connector:
         origin: Origin,
         deadline: float | None,
         progress: Callable[[str], None],
+        tunnel: bool,
     ) -> IOStream:
         """Ask a proxy for a way to an origin."""
         if proxy.scheme.startswith("socks5"):
@@ -123,7 +129,7 @@ class Connector:
                 context = self._tls(options)
                 at = f"{proxy.host}:{proxy.port}"
                 stream = await start_tls(stream, context, name, deadline, at)
-            if origin.scheme == "http":
+            if not tunnel:
                 return stream
             await open_http_tunnel(stream, proxy, origin)
         progress("tunnelled")
@@ -183,7 +189,7 @@ class Connector:
             return ssl_options_to_context(options.ssl_options, server_side=False)
         files = (options.ca_certs, options.client_cert, options.client_key)
         key = (options.validate_cert, options.system_certs, *map(_state_of, files))
-        context = self._contexts.get(key)
+        context = _contexts.get(key)
         if context is None:
             authorities = None if options.system_certs else certifi.where()
             context = ssl_options_to_context(
@@ -197,9 +203,9 @@ class Connector:
                 },
                 server_side=False,
             )
-            self._contexts[key] = context
-            if len(self._contexts) > MAX_CONTEXTS:
-                self._contexts.popitem(last=False)
+            _contexts[key] = context
+            if len(_contexts) > MAX_CONTEXTS:
+                _contexts.popitem(last=False)
         return context
 
 

@@ -92,7 +92,7 @@ class Converter:
             _headers_of(request.headers),
             body,
             Timeouts(connect=connect or None, whole=whole or None),
-            self._options_of(request, defaults),
+            self.options_of(effective),
         )
         outgoing.credentials = outgoing.target.credentials
         if outgoing.credentials is None and user is not None:
@@ -116,8 +116,14 @@ class Converter:
         complete(outgoing)
         return outgoing
 
-    def _options_of(self, request: Any, defaults: Mapping[str, Any]) -> ConnectOptions:
-        """Return how the connection is made; one object for requests that say nothing of it."""
+    def options_of(self, effective: EffectiveRequest) -> ConnectOptions:
+        """Return how the connection is made; one object for requests that say nothing of it.
+
+        Raises:
+            ValueError: the request contradicts itself, or asks for what there is not.
+        """
+        request = effective.request
+        defaults: Mapping[str, Any] = effective.defaults or {}
         values = tuple(
             [
                 defaults.get(name) if value is None else value

@@ -10,14 +10,17 @@ from typing import Any
 
 from toolkit.http1connection import (
     ConnectionContext,
+    Exchange,
     HTTP1ConnectionParameters,
     ServerConnection,
     ServerOptions,
+    Successor,
 )
 from toolkit.httpserver.access import AccessLog
 from toolkit.httpserver.adapters import as_application
 from toolkit.httpserver.attending import OVERLOADED, RETRY_AFTER, Attendant
 from toolkit.httpserver.forwarding import TrustedProxies, XHeaders
+from toolkit.httpserver.lifespan import in_one_line, lifespan_of
 from toolkit.httpserver.request_ids import RequestIDs
 from toolkit.httputil import (
     HTTPConnection,
@@ -223,10 +226,14 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         self._connections: set[ServerConnection] = set()
         self._turned_away: set[ServerConnection] = set()
         self._side_tasks: set[asyncio.Task[Any]] = set()  # that handlers have begun
+        self._successors: set[Successor] = set()  # of connections that were upgraded
         self._empty = asyncio.Event()  # set while there is no connection
         self._empty.set()
         self._sweeper: asyncio.Handle | None = None
         self._tell_close = self._close_listener()
+        self._life = lifespan_of(request_callback)
+        self._starting: asyncio.Task[None] | None = None
+        self._alive = False  # whether the application's lifespan is held
 
     @property
     def _overridden(self) -> bool:
@@ -250,6 +257,52 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         """Return the implementation when none was chosen."""
         return HTTPServer
 
+    # -- the lifespan of the application -------------------------------------------------
+
+    def add_sockets(self, sockets: Iterable[Any]) -> None:
+        """Accept connections on listening sockets, which belong to the server from now on.
+
+        Where the application has a lifespan, its beginning comes first: clients that connect
+        wait until then. If it fails, that is logged, and the sockets are closed.
+        """
+        if self._alive or self._life is None or not self._life.needed:
+            super().add_sockets(sockets)
+            return
+        self._listening += [(sock, _nothing) for sock in sockets]
+        if self._starting is None:
+            self._starting = IOLoop.current().asyncio_loop.create_task(self._begin())
+            self._starting.add_done_callback(_noted)
+
+    async def _begin(self) -> None:
+        assert self._life is not None
+        try:
+            await self._life.hold()
+        except Exception as error:
+            app_log.error("The application could not start: %s", in_one_line(error))
+            super().stop()
+            raise
+        self._alive = True
+        waiting, self._listening = self._listening, []
+        self.add_sockets([sock for sock, _ in waiting])
+
+    async def started(self) -> None:
+        """Wait until connections are accepted.
+
+        Raises:
+            Exception: what kept the lifespan of the application from beginning.
+        """
+        if self._starting is not None:
+            await asyncio.shield(self._starting)
+
+    async def _end_lifespan(self) -> None:
+        """Let go of the application's lifespan, once the server is stopped."""
+        starting, self._starting = self._starting, None
+        if starting is not None:
+            await asyncio.wait([starting])
+        if self._alive and self._life is not None:
+            self._alive = False
+            await self._life.release()
+
     # -- connections ---------------------------------------------------------------------
 
     def stop(self) -> None:
@@ -257,12 +310,18 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
 
         Their clients may have sent a request. They are told that it is their last.
         """
+        if self._starting is not None and not self._alive:
+            self._starting.cancel()
+        else:
+            self._accept_waiting()
+        super().stop()
+
+    def _accept_waiting(self) -> None:
         for sock in self.sockets:
             with suppress(OSError):
                 # As many as may wait; one that does not block raises when there is none.
                 for _ in range(WAITING):
                     self._accept(*sock.accept())
-        super().stop()
 
     _serves_late = True
 
@@ -292,12 +351,18 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             # It was accepted in the moment when the server was stopped.
             connection.drain()
 
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """The requests under way."""
+        exchanges = [connection.exchange for connection in self._connections]
+        return [exchange for exchange in exchanges if exchange is not None]
+
     def _all(self) -> list[ServerConnection]:
         return [*self._connections, *self._turned_away]
 
     def _is_full(self, most: int) -> bool:
         """Say whether there is no place for one more connection, even by closing an idle one."""
-        if len(self._connections) < most:
+        if len(self._connections) + len(self._successors) < most:
             return False
         some = islice(self._connections, LOOK_AT)
         idle = [connection for connection in some if connection.idle_since is not None]
@@ -339,6 +404,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
 
         Handlers of long answers are told first (`Exchange.set_drain_callback`). Tasks that
         handlers have begun beside their answers (`Exchange.create_task`) are waited for too.
+        When the server is stopped the lifespan of the application ends after them.
 
         Args:
             timeout: seconds after which the rest is cut off, and its handlers and those tasks
@@ -346,6 +412,8 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         """
         for connection in self._all():
             connection.drain()
+        for successor in list(self._successors):
+            successor.drain()
         deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(deadline):
@@ -354,6 +422,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
                     await asyncio.wait(tasks)
         except TimeoutError:
             handlers = [connection.abort() for connection in self._all()]
+            handlers += [successor.abort() for successor in list(self._successors)]
             await self._empty.wait()
             # What they clean up is done before the program goes on to take it away.
             await _wait_for_cancelled([task for task in handlers if task is not None])
@@ -362,6 +431,8 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             for task in others:
                 task.cancel()
             await _wait_for_cancelled(others)
+        if self._stopped:
+            await self._end_lifespan()
 
     def _others(self) -> "set[asyncio.Task[Any]]":
         """Return the tasks beside handlers, but the one that asks, which would wait for itself."""
@@ -372,12 +443,24 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         self._turned_away.discard(connection)
         if self._tell_close is not None:
             self._tell_close(connection)
+        successor = connection.successor
+        if successor is not None:
+            self._successors.add(successor)
+            successor.set_end_callback(self._forget_successor)
+            if connection.draining:
+                connection.loop.call_soon(successor.drain)
         if self._connections or self._turned_away:
             return
-        self._empty.set()
+        if not self._successors:
+            self._empty.set()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
+
+    def _forget_successor(self, successor: Successor) -> None:
+        self._successors.discard(successor)
+        if not (self._connections or self._turned_away or self._successors):
+            self._empty.set()
 
     # -- time ----------------------------------------------------------------------------
 
@@ -416,6 +499,16 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
 async def _wait_for_cancelled(tasks: "Collection[asyncio.Future[Any]]") -> None:
     if tasks:
         await asyncio.wait(tasks, timeout=CANCEL_GRACE)
+
+
+def _noted(task: "asyncio.Task[None]") -> None:
+    """Have it that an error was told already, whether or not anybody asks for it."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _nothing() -> None:
+    """Stand for what ends the accepting of a socket that does not accept yet."""
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -26,7 +26,9 @@ def mount(
         target: a list of rules, or a router that is made of one. Their paths are taken for what
             comes behind the prefix, and they themselves stay as they are, so that they can be
             mounted several times. A request that none of them matches goes to the rules behind
-            the mount. Anything else gets all requests, and sees their whole paths.
+            the mount. Anything else gets all requests, and sees their whole paths; one that
+            wants to know where it is, such as an `asgi.ASGIContainer`, is told by a method
+            ``mounted_at(prefix)``, which returns what takes its place.
         kwargs: for a target that is no list.
         name: put before the names of the rules, with a colon; of anything else its name.
     """
@@ -34,6 +36,9 @@ def mount(
     matcher = PrefixMatches(at)
     rules = _rules(target)
     if rules is None:
+        mounted_at = getattr(target, "mounted_at", None)
+        if mounted_at is not None:
+            target = mounted_at(prefix)
         return Rule(matcher, target, kwargs, name)
     if kwargs:
         raise ValueError(f"kwargs {kwargs!r} for a list of rules; each rule has its own")

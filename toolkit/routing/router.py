@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from toolkit.http1connection import ExchangeDelegate, serve_callable, serve_delegate
+from toolkit.httpserver import Lifespan, lifespan_of
 from toolkit.httputil import (
     HTTPConnection,
     HTTPMessageDelegate,
@@ -106,10 +107,12 @@ class RuleRouter(Router):
 
     Attributes:
         rules: in order; `add_rules` adds more.
+        life: the lifespans of applications that the rules lead to.
     """
 
     def __init__(self, rules: Sequence[RuleLike] | None = None) -> None:
         self.rules: list[Rule] = []
+        self.life = Lifespan()
         # What fixed paths come to, as far as that depends on nothing else.
         self._direct: dict[str, Match] = {}
         self._index = PathIndex()
@@ -121,6 +124,10 @@ class RuleRouter(Router):
         """Append rules. One that can never be reached is told to `report_unreachable`."""
         for rule in rules:
             made = self.process_rule(as_rule(rule))
+            for target in (made.target, made.target_kwargs.get("fallback")):
+                life = lifespan_of(target)
+                if life is not None:
+                    self.life.include(life)
             before = self._coverage.rule_before(made)
             if before is not None:
                 self.report_unreachable(made, before)

@@ -38,6 +38,7 @@ class AsyncHTTPTestCase(AsyncTestCase):
             self._app = self.get_app()
             self.http_server = self.get_http_server()
             self.http_server.add_sockets([sock])
+            self.io_loop.run_sync(self.http_server.started, timeout=get_async_test_timeout())
         except BaseException:
             sock.close()
             raise

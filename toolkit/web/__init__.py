@@ -35,6 +35,7 @@ from toolkit.web.signing import (
     signature_v1,
     signature_v2,
 )
+from toolkit.web.state import State
 from toolkit.web.static import StaticFileHandler
 from toolkit.web.threads import run_in_thread
 from toolkit.web.transforms import (
@@ -76,6 +77,7 @@ __all__ = [
     "RequestHandler",
     "ServerSentEvent",
     "SpooledFile",
+    "State",
     "StaticFileHandler",
     "TemplateModule",
     "UIModule",

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeVar
 
 from toolkit import autoreload
 from toolkit.http1connection import Exchange, ExchangeDelegate
-from toolkit.httpserver import HTTPServer
+from toolkit.httpserver import HTTPServer, Lifespan
 from toolkit.httputil import (
     HTTPMessageDelegate,
     HTTPServerConnectionDelegate,
@@ -31,10 +33,13 @@ from toolkit.routing import (
 from toolkit.web.dispatch import blocked_by, is_handler_class, serve
 from toolkit.web.handler import RequestHandler
 from toolkit.web.pages import ErrorHandler, SlashHandler
+from toolkit.web.state import State
 from toolkit.web.static import StaticFileHandler
 from toolkit.web.threads import in_threads
 from toolkit.web.transforms import OutputTransform, compressing
 from toolkit.web.uimodules import BUILT_IN, UIModule, find_methods, find_modules
+
+_Lifespan = TypeVar("_Lifespan", bound=Callable[[Any], AsyncGenerator[Any, None]])
 
 #: What the setting ``debug`` sets, unless they are set.
 _DEBUG = {
@@ -110,6 +115,8 @@ class Application(ReversibleRouter):
         ui_modules, ui_methods: what templates may use, by name.
         static_handler_class: that serves files.
         nothing: what a request comes to that no rule matches.
+        state: what lifespans have yielded; handlers see a copy of it as `RequestHandler.state`.
+        life: its lifespan and those of the applications that rules lead to, for servers.
     """
 
     def __init__(
@@ -142,8 +149,11 @@ class Application(ReversibleRouter):
         self.static_handler_class: type[StaticFileHandler] = settings.get(
             "static_handler_class", StaticFileHandler
         )
+        self.state = State()
+        self.life = Lifespan()
         rules = [*self._static_rules(), *(handlers or ())]
         self.wildcard_router = _HandlerRouter(self, rules)
+        self.life.include(self.wildcard_router.life)
         self.default_router = _HandlerRouter(self, [Rule(AnyMatches(), self.wildcard_router)])
         self._by_host = False
         if IOLoop.current(instance=False) is not None:
@@ -167,6 +177,30 @@ class Application(ReversibleRouter):
         if prefix != "/":
             patterns += [r"/(favicon\.ico)", r"/(robots\.txt)"]
         return [(pattern, handler, kwargs) for pattern in patterns]
+
+    def lifespan(self, function: _Lifespan) -> _Lifespan:
+        """Have an asynchronous generator run while the application is served; a decorator.
+
+        Up to its ``yield`` it runs before the first connection is accepted, from there on once
+        the last request is over. Several begin in the order in which they were added and end in
+        reverse, each of them also where another one fails. If one cannot begin, those before it
+        end again, and the application is not served.
+
+        What it yields is found in `state` by its class, and the values of a dict by their names.
+
+        Example::
+
+            @application.lifespan
+            async def database(application):
+                async with Database("postgres://...") as database:
+                    yield database
+
+            class UserHandler(RequestHandler):
+                async def get(self, id):
+                    self.write(await self.state[Database].user(id))
+        """
+        self.life.add(partial(_open, self, function))
+        return function
 
     def listen(
         self,
@@ -197,6 +231,7 @@ class Application(ReversibleRouter):
         if self.default_host:
             for_default = DefaultHostMatches(self, matcher)
             self.wildcard_router.add_rules([Rule(for_default, rule.target)])
+        self.life.include(rule.target.life)
         earlier = self.default_router.rules[:-1]
         last = self.default_router.rules[-1]
         self.default_router = _HandlerRouter(self, [*earlier, rule, last])
@@ -286,6 +321,16 @@ class Application(ReversibleRouter):
             milliseconds = 1000.0 * handler.request.request_time()
             summary = handler._request_summary()
             access_log.log(level, "%d %s %.2fms", status, summary, milliseconds)
+
+
+@asynccontextmanager
+async def _open(
+    application: Application, function: Callable[[Any], AsyncGenerator[Any, None]]
+) -> AsyncIterator[None]:
+    """Run a lifespan of an application up to its ``yield``, and on from there at the end."""
+    async with asynccontextmanager(function)(application) as value:
+        application.state.add(value)
+        yield
 
 
 class HandlerDelegate(ExchangeDelegate):

@@ -37,6 +37,7 @@ from toolkit.web.cookies import Expires, cookie_field
 from toolkit.web.debug import shown_error
 from toolkit.web.errors import Finish, HTTPError, MissingArgumentError, find_error_handler
 from toolkit.web.events import EventSource, EventStream
+from toolkit.web.state import State
 from toolkit.web.transforms import OutputTransform
 from toolkit.web.uimodules import UIModules
 from toolkit.web.uploads import UPLOAD_LIMITS, Parts, request_parts
@@ -613,6 +614,13 @@ class RequestHandler:
         )
         if fault is not None:
             raise HTTPError(403, "%s", fault)
+
+    # -- what handlers share -------------------------------------------------------------
+
+    @lazy
+    def state(self) -> State:
+        """What lifespans of the application have yielded, and what this request alone adds."""
+        return self.application.state.copy()
 
     # -- users ---------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ class RequestHead:
 
     __slots__ = (
         "_names",
+        "_raw",
         "expect_continue",
         "fields",
         "host",
@@ -82,6 +83,17 @@ class RequestHead:
         self.expect_continue = expect_continue
         self.upgrade = upgrade
         self._names: frozenset[str] | None = None
+        self._raw: list[tuple[bytes, bytes]] | None = None
+
+    @property
+    def raw_fields(self) -> list[tuple[bytes, bytes]]:
+        """The fields as bytes, made once for all heads that repeat them; not to be changed."""
+        raw = self._raw
+        if raw is None:
+            self._raw = raw = [
+                (name.encode("latin-1"), value.encode("latin-1")) for name, value in self.fields
+            ]
+        return raw
 
     @property
     def names(self) -> frozenset[str]:
@@ -105,6 +117,7 @@ class RequestHead:
             self.upgrade,
         )
         head._names = self._names
+        head._raw = self._raw
         return head
 
     def __repr__(self) -> str:

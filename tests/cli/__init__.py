@@ -1,0 +1,1 @@
+"""Tests of the program ``toolkit`` and of what it runs."""

@@ -1,0 +1,1 @@
+"""Programs of other frameworks here, and programs of ours below other servers."""

@@ -1,0 +1,595 @@
+"""`Connection`: one WebSocket after its handshake, of a server or a client."""
+
+import asyncio
+import contextvars
+import functools
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from types import CoroutineType, TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from toolkit.concurrent import Future, InPlaceRunner, convert_yielded, create_resumed_task
+from toolkit.iostream import IOStream
+from toolkit.log import gen_log
+from toolkit.websocket.inbox import Inbox, MessageFuture
+from toolkit.websocket.options import ConnectionOptions
+from toolkit.websocket.outgoing import Outgoing
+from toolkit.websocket.rate import Bucket
+from toolkit.wire.websocket import CLOSED, NEED_DATA, Close, FrameError, Machine, Ping, Pong
+from toolkit.wire.websocket.codes import INTERNAL_ERROR, NORMAL, POLICY, TOO_BIG
+
+if TYPE_CHECKING:
+    from toolkit.websocket.rooms import Room
+
+#: Work that is done before others get their turn, in bytes of messages; each frame counts as
+#: `FRAME_COST` of them, since for small ones that is what they cost.
+TURN_WORK = 256 * 1024
+FRAME_COST = 1024
+#: Received bytes that may wait while no messages are taken; past it the peer has to wait.
+HIGH_WATER = 64 * 1024
+#: Seconds and bytes for a peer to stop sending after its connection was failed.
+LINGER_TIMEOUT = 2.0
+MAX_DISCARD = 256 * 1024
+
+#: Logs a message once, however many connections it is true of.
+de_dupe_gen_log = functools.lru_cache(gen_log.log)
+
+# What keeps messages from being looked at.
+_OPENING = 1  # `open` has not ended
+_BUSY = 2  # a coroutine works on a message
+_FULL = 4  # nobody reads those that have come
+_LATER = 8  # a timer or the next turn of the loop goes on
+
+# What the connection is at.
+_OPEN = 0
+_CLOSING = 1  # this side has said that it closes
+_ENDING = 2  # nothing more is to be said, or looked at
+
+
+class Delegate(Protocol):
+    """What a connection tells of what comes."""
+
+    def on_message(self, message: Any) -> Awaitable[None] | None:
+        """Take a message."""
+
+    def on_ping(self, data: bytes) -> Awaitable[None] | None:
+        """Hear of a ping, which was answered."""
+
+    def on_pong(self, data: bytes) -> Awaitable[None] | None:
+        """Hear of the answer to a ping."""
+
+    def on_drain(self) -> None:
+        """Hear that the server is about to stop."""
+
+    def on_ws_connection_close(
+        self, close_code: int | None = None, close_reason: str | None = None
+    ) -> None:
+        """Hear of the end."""
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Log what one of these has let out."""
+
+
+class Connection(Outgoing):
+    """Speaks WebSocket on a stream: a message goes on in the callback that brought its bytes.
+
+    No task, future or timer is made for a message, unless a coroutine that handles it has to
+    wait; until that has ended no further one is looked at.
+
+    Args:
+        handler: gets what comes.
+        options: limits and time-outs.
+        server: whether to close the connection first once both sides are done (RFC 6455 §7.1.1).
+
+    Attributes:
+        close_code, close_reason: what the peer's Close said, or that by which this side failed
+            the connection; None for nothing.
+        rooms: that it has joined; None for none.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_bucket",
+        "_close_timer",
+        "_context",
+        "_discarded",
+        "_end_waiters",
+        "_ended",
+        "_finished",
+        "_hold",
+        "_inbox",
+        "_paused",
+        "_ping_timer",
+        "_pinged",
+        "_pong_seen",
+        "_pulled",
+        "_runner",
+        "_server",
+        "_state",
+        "_task",
+        "close_code",
+        "close_reason",
+        "handler",
+        "rooms",
+    )
+
+    _context: contextvars.Context
+
+    def __init__(self, handler: Delegate, options: ConnectionOptions, server: bool) -> None:
+        super().__init__(options)
+        self.handler = handler
+        self.close_code: int | None = None
+        self.close_reason: str | None = None
+        self.rooms: set[Room] | None = None
+        self._server = server
+        self._state = _OPEN
+        self._hold = _OPENING
+        self._finished = False
+        self._paused = False
+        self._discarded = 0
+        self._inbox: Inbox | None = None
+        self._pulled = False  # whether anybody has read messages one by one
+        self._runner: InPlaceRunner | None = None
+        self._task: asyncio.Task[None] | None = None  # that of `open`
+        self._end_waiters: list[Future[None]] | None = None
+        self._ended: Callable[[Any], None] | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
+        self._ping_timer: asyncio.TimerHandle | None = None
+        self._pinged = 0.0
+        self._pong_seen = False
+        self._bucket: Bucket | None = None
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return self.stream.io_loop.asyncio_loop
+
+    # -- the beginning -------------------------------------------------------------------
+
+    def attach(self, stream: IOStream, machine: Machine) -> None:
+        """Take the stream, after the handshake, and the machine for what was agreed on.
+
+        What comes is handled in a copy of the context of the caller.
+        """
+        self.stream = stream
+        self.machine = machine
+        self._context = contextvars.copy_context()
+        limit = self.options.rate_limit
+        if limit is not None:
+            self._bucket = Bucket(limit, self._loop.time())
+
+    def start(self, opening: "Coroutine[Any, Any, None] | None" = None) -> None:
+        """Begin to receive.
+
+        Args:
+            opening: has to end before messages are looked at, unless it reads them itself.
+        """
+        stream = self.stream
+        self.start_pinging()
+        if opening is None:
+            self._hold &= ~_OPENING
+        else:
+            self._task = create_resumed_task(self._loop, opening, self._opening_ended, None)
+        stream.set_close_callback(self._gone)
+        stream.push_to(self._receive)
+
+    def _opening_ended(
+        self, _task: "asyncio.Task[None]", _subject: object, error: BaseException | None
+    ) -> None:
+        self._task = None
+        if isinstance(error, Exception):
+            self.handler.log_exception(type(error), error, error.__traceback__)
+            self.fail(Close(INTERNAL_ERROR))
+        elif error is not None:
+            self.stream.abort()
+        elif self._pulled and self._inbox is not None and not self._inbox.awaited:
+            # Whoever read the messages has ended, and nobody else will.
+            self.close(NORMAL)
+        self._release(_OPENING)
+
+    # -- bytes in ------------------------------------------------------------------------
+
+    def _receive(self, data: bytes) -> None:
+        if self._state >= _ENDING:
+            self._discard(data)
+            return
+        self.machine.receive(data)
+        if not self._hold:
+            self._pump()
+        elif self.machine.unread > HIGH_WATER:
+            self._pause()
+
+    def _pump(self) -> None:
+        """Look at what has come, until there is no more or something has to be waited for."""
+        if self._gathered is not None:
+            return  # the one who calls is called from here
+        machine = self.machine
+        work = 0
+        self._gathered = []
+        try:
+            while not self._hold and self._state < _ENDING:
+                if work >= TURN_WORK and machine.unread:
+                    self._go_on_later(0.0)
+                    break
+                event = machine.next_event()
+                kind = type(event)
+                if kind is str or kind is bytes:
+                    work += FRAME_COST + len(event)  # type: ignore[arg-type]
+                    self._take(event)  # type: ignore[arg-type]
+                elif event is NEED_DATA:
+                    break
+                else:
+                    work += FRAME_COST
+                    self._control(event)
+        except FrameError as error:
+            gen_log.debug("Malformed WebSocket data: %s", error)
+            # In Tornado's words where it has any.
+            too_big = error.code == TOO_BIG
+            self.fail(Close(TOO_BIG, "message too big") if too_big else Close.for_error(error))
+        finally:
+            self._write_gathered()
+            self._gathered = None
+        if self._hold and machine.unread > HIGH_WATER:
+            self._pause()
+        elif self._paused and not self._hold:
+            self._paused = False
+            self.stream.resume_reading()
+
+    def _pause(self) -> None:
+        self._paused = True
+        self.stream.pause_reading()
+
+    def _release(self, what: int) -> None:
+        """Go on, if nothing else is waited for."""
+        self._hold &= ~what
+        if not self._hold and self._state < _ENDING:
+            self._pump()
+        self._settle()
+
+    def _go_on_later(self, seconds: float) -> None:
+        self._hold |= _LATER
+        if seconds:
+            self._loop.call_later(seconds, self._release, _LATER)
+        else:
+            self._loop.call_soon(self._release, _LATER)
+
+    def _discard(self, data: bytes) -> None:
+        """Throw away what a peer sends that was told to stop; close when it has."""
+        self._discarded += len(data)
+        if not data:
+            self.stream.close()
+        elif self._discarded > MAX_DISCARD:
+            self.stream.abort()
+
+    # -- what has come -------------------------------------------------------------------
+
+    def _take(self, message: str | bytes) -> None:
+        """Hand on a message."""
+        if self._bucket is not None and not self._in_time(self._bucket, message):
+            return
+        self._deliver(message)
+
+    def _deliver(self, message: str | bytes) -> None:
+        inbox = self._inbox
+        if inbox is None:
+            self._call(self.handler.on_message, message)
+        elif self._state == _OPEN or inbox.awaited:
+            inbox.put(message)
+            if inbox.full:
+                self._hold |= _FULL
+
+    def _in_time(self, bucket: Bucket, message: str | bytes) -> bool:
+        """Say whether a message may be handed on; else it is later, or never."""
+        limit = self.options.rate_limit
+        assert limit is not None
+        seconds = bucket.wait(self._loop.time())
+        if not seconds:
+            return True
+        if limit.action == "close":
+            gen_log.info("A WebSocket peer sends more than %r", limit)
+            self.fail(Close(POLICY, "too many messages"))
+        else:
+            self._hold |= _LATER
+            self._loop.call_later(seconds, self._take_late, message)
+        return False
+
+    def _take_late(self, message: str | bytes) -> None:
+        """Hand on a message that came too soon."""
+        self._hold &= ~_LATER
+        if self._state < _ENDING:
+            self._take(message)
+        self._release(0)
+
+    def _control(self, event: object) -> None:
+        if type(event) is Ping:
+            self.send_pong(event.payload)
+            self._call(self.handler.on_ping, event.payload)
+        elif type(event) is Pong:
+            self._pong_seen = True
+            self._call(self.handler.on_pong, event.payload)
+        elif type(event) is Close:
+            self.close_code, self.close_reason = event.code, event.reason or None
+            # What was to be sent would go to nobody.
+            self.drop_unsent()
+            self.send_close(Close(event.code))
+            self._end(linger=False)
+        elif event is CLOSED:
+            # The peer is gone without a word (RFC 6455 §7.1.5, code 1006).
+            self._end(linger=False)
+            self.stream.close()
+
+    def _call(self, method: Callable[[Any], Awaitable[None] | None], argument: object) -> None:
+        """Call a method of the delegate; a coroutine is stepped at once."""
+        try:
+            result = self._context.run(method, argument)
+        except (Exception, asyncio.CancelledError):
+            self._failed_delegate()
+            return
+        if result is None:
+            return
+        if self._runner is None:
+            self._runner = InPlaceRunner(self._loop, self._handled)
+        if not self._context.run(self._runner.run, self._carry(result)):
+            self._hold |= _BUSY
+
+    async def _carry(self, result: Awaitable[None]) -> None:
+        """Await what a method of the delegate returned."""
+        try:
+            await (result if type(result) is CoroutineType else convert_yielded(result))
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise
+            self._failed_delegate()
+
+    def _handled(self) -> None:
+        """Go on after a coroutine that had to wait."""
+        self._release(_BUSY)
+
+    def _failed_delegate(self) -> None:
+        """Log the error at hand and close the connection for it."""
+        self.handler.log_exception(*sys.exc_info())
+        self.fail(Close(INTERNAL_ERROR))
+
+    # -- messages one by one -------------------------------------------------------------
+
+    def pull(self) -> Inbox:
+        """Keep messages for `read` from now on, instead of handing them on; return their place."""
+        inbox = self._inbox
+        if inbox is None:
+            inbox = self._inbox = Inbox(self._loop, self.options.receive_queue)
+            if self._state >= _ENDING:
+                inbox.end()
+        return inbox
+
+    def read(self, iterating: bool = False) -> MessageFuture:
+        """Return a future of the next message.
+
+        Args:
+            iterating: whether the end is told by StopAsyncIteration, else it is None.
+        """
+        inbox = self.pull()
+        self._pulled = True
+        future = inbox.get(iterating)
+        if self._hold & (_OPENING | _FULL) and not inbox.full:
+            self._release(_OPENING | _FULL)
+        return future
+
+    # -- pings ---------------------------------------------------------------------------
+
+    @property
+    def ping_interval(self) -> float:
+        """Seconds between pings; 0 for none."""
+        return self.options.ping_interval or 0
+
+    @property
+    def ping_timeout(self) -> float:
+        """Seconds for the answer to a ping; 0 for no limit."""
+        timeout, interval = self.options.ping_timeout, self.ping_interval
+        if timeout is None:
+            return interval
+        if interval and timeout > interval:
+            de_dupe_gen_log(
+                logging.WARNING,
+                f"The websocket_ping_timeout ({timeout}) cannot be longer than the "
+                f"websocket_ping_interval ({interval}), which is used instead",
+            )
+            return interval
+        return timeout
+
+    def start_pinging(self) -> None:
+        """Send pings from now on, if the options ask for it."""
+        if self.ping_interval > 0 and self._ping_timer is None:
+            self._ping_timer = self._loop.call_later(self.ping_interval, self._ping)
+
+    def _ping(self) -> None:
+        self._pong_seen = False
+        self._pinged = self._loop.time()
+        self.send_ping(b"")
+        timeout = self.ping_timeout
+        if timeout > 0:
+            self._ping_timer = self._loop.call_later(timeout, self._check_pong)
+        else:
+            self._ping_timer = self._loop.call_later(self.ping_interval, self._ping)
+
+    def _check_pong(self) -> None:
+        # Where this side does not look at what has come, the answer may be among it.
+        if not self._pong_seen and not self._hold:
+            self._ping_timer = None
+            self.close(reason="ping timed out")
+        else:
+            seconds = self.ping_sleep_time(
+                last_ping_time=self._pinged, interval=self.ping_interval, now=self._loop.time()
+            )
+            self._ping_timer = self._loop.call_later(seconds, self._ping)
+
+    @staticmethod
+    def ping_sleep_time(*, last_ping_time: float, interval: float, now: float) -> float:
+        """Return how many seconds there are to the next ping."""
+        return max(0, last_ping_time + interval - now)
+
+    # -- the end -------------------------------------------------------------------------
+
+    def is_closing(self) -> bool:
+        """Say whether nothing more can be sent."""
+        return self._state != _OPEN or self.stream.closed()
+
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Say that this side is done; a peer that does not answer is cut off after a while.
+
+        Raises:
+            LocalProtocolError: a code that may not be sent, or a reason of more than 123 bytes.
+        """
+        if self._state != _OPEN:
+            return
+        if code is None and reason is not None:
+            code = NORMAL
+        self.send_close(Close(code, reason or ""))
+        self._state = _CLOSING
+        self._stop_pinging()
+        self._close_timer = self._loop.call_later(self.options.close_timeout, self._give_up)
+        if self._hold & _FULL:
+            # Nobody reads: what is still to come is thrown away, up to the peer's Close.
+            self._release(_FULL)
+
+    def fail(self, close: Close) -> None:
+        """Close with an error, and look at nothing more that comes (RFC 6455 §7.1.7)."""
+        if self._state >= _ENDING:
+            return
+        if not self.close_decided:
+            self.drop_unsent()
+            self.send_close(close)
+        self.close_code, self.close_reason = close.code, close.reason or None
+        self._end(linger=True)
+
+    def overrun(self, error: Exception) -> None:
+        """Abort the connection, whose peer does not take what is sent."""
+        gen_log.info("Aborted a WebSocket: %s", error)
+        self.close_code, self.close_reason = POLICY, "does not read"
+        self.stream.abort()
+
+    def _end(self, linger: bool) -> None:
+        """Take note that all is said.
+
+        Args:
+            linger: whether the peer may still send, so that a close would have the kernel
+                reset the connection, which takes our Close from it.
+        """
+        self._state = _ENDING
+        self._stop_pinging()
+        self._write_gathered()
+        stream, transport = self.stream, self.stream.transport
+        if transport is not None and not stream.closed():
+            if self._close_timer is not None:
+                self._close_timer.cancel()
+            self._close_timer = self._loop.call_later(LINGER_TIMEOUT, self._give_up)
+            if linger and transport.can_write_eof():
+                transport.write_eof()
+            elif self._server or linger:
+                stream.close()
+            if self._paused:
+                self._paused = False
+                stream.resume_reading()
+        self._settle()
+
+    def _give_up(self) -> None:
+        """Cut off a peer that has had its time."""
+        self._close_timer = None
+        self.stream.abort()
+
+    def _gone(self) -> None:
+        """Take note that the stream is closed; what has come before is still looked at."""
+        self.machine.receive(b"")
+        self._stop_pinging()
+        self.drop_unsent()
+        if self._close_timer is not None and not self.stream.unsent:
+            self._close_timer.cancel()
+            self._close_timer = None
+        if getattr(self.handler, "cancel_on_close", False):
+            self._cancel()
+        self._release(0)
+
+    def _settle(self) -> None:
+        """Tell of the end, once nothing is under way any more."""
+        ending, gone = self._state >= _ENDING, self.stream.closed()
+        if not (ending or gone):
+            return
+        if self.rooms:
+            for room in list(self.rooms):
+                room.discard(self)
+        if ending and self._inbox is not None:
+            self._inbox.end()
+        # With no reader to be seen, messages that nobody has read keep nobody from the end.
+        if self._task is not None or self._hold & (_OPENING | _BUSY):
+            return
+        if not ending and self._hold & _LATER:
+            return
+        if not self._finished:
+            self._finished = True
+            self._tell(self.handler.on_ws_connection_close, self.close_code, self.close_reason)
+            for future in self._end_waiters or ():
+                if not future.done():
+                    future.set_result(None)
+            self._end_waiters = None
+        if gone:
+            self._forget()
+
+    def _tell(self, method: Callable[..., None], *args: object) -> None:
+        """Call a method of the delegate, from wherever it is."""
+        try:
+            # A copy, since the context itself may have been entered by whoever calls.
+            self._context.copy().run(method, *args)
+        except Exception:
+            self._failed_delegate()
+
+    def _forget(self) -> None:
+        """Let go of everything else."""
+        if self._runner is not None:
+            self._runner.stop()
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(self)
+
+    async def ended(self) -> None:
+        """Wait until the handler was told of the end."""
+        if self._finished:
+            return
+        future: Future[None] = Future()
+        if self._end_waiters is None:
+            self._end_waiters = []
+        self._end_waiters.append(future)
+        await future
+
+    def _stop_pinging(self) -> None:
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+            self._ping_timer = None
+
+    def _cancel(self) -> "asyncio.Task[None] | None":
+        """Cancel what is under way, and return its task."""
+        task = self._task or (None if self._runner is None else self._runner.task)
+        if task is not None:
+            task.cancel()
+        return task
+
+    # -- for the server ------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Have the delegate hear that the server is about to stop."""
+        if self._state == _OPEN:
+            self._tell(self.handler.on_drain)
+
+    def abort(self) -> "asyncio.Task[None] | None":
+        """End the connection at once; a coroutine under way is cancelled."""
+        task = self._cancel()
+        self.stream.reset()
+        return task
+
+    def set_end_callback(self, callback: Callable[[Any], None]) -> None:
+        """Have `callback` called with the connection once everything is over."""
+        self._ended = callback
