@@ -3,13 +3,15 @@
 import asyncio
 import logging
 import re
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.asgi.apps import Recorder, Waiting, answering, content, echo
-from tests.http.client import Serve, get, post
+from tests.http.client import Serve, TLSClient, get, post
 from tests.loops import expect_log
 from toolkit.asgi import ASGIContainer, ClientDisconnected
 from toolkit.routing import mount
@@ -351,6 +353,39 @@ async def test_a_file_is_sent_by_its_path(serve: Serve, tmp_path: Path, size: in
     assert (await client.get()).body == path.read_bytes()
     head = await client.ask(b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")
     assert head.get("content-length") == str(size)
+
+
+@pytest.mark.feature("P02")
+@pytest.mark.parametrize("known", [False, True], ids=["stranger", "known"])
+async def test_the_tls_extension_says_who_the_client_is(serve: Serve, known: bool) -> None:
+    authority = trustme.CA()
+    server, client = (
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH),
+        ssl.create_default_context(),
+    )
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(server)
+    authority.configure_trust(client)
+    server.verify_mode = ssl.CERT_OPTIONAL
+    if known:
+        identity = authority.issue_cert("me@example.com", common_name="me, myself")
+        identity.configure_cert(client)
+    app = Recorder()
+    site = serve(http_only(app), ssl_options=server)
+    connection = await TLSClient.connect_tls(site.address, client, "localhost")
+    site.own(connection)
+    assert (await connection.get()).text == "ok"
+    (scope,) = app.scopes
+    tls = scope["extensions"]["tls"]
+    assert (scope["scheme"], tls["tls_version"]) == ("https", 0x0304)
+    assert tls["cipher_suite"] in (0x1301, 0x1302, 0x1303)
+    assert (tls["server_cert"], tls["client_cert_error"]) == (None, None)
+    if known:
+        (pem,) = tls["client_cert_chain"]
+        assert pem == identity.cert_chain_pems[0].bytes().decode()
+        assert "CN=me\\, myself" in tls["client_cert_name"]
+    else:
+        assert (tls["client_cert_chain"], tls["client_cert_name"]) == ([], None)
 
 
 # -- below a path ------------------------------------------------------------------------

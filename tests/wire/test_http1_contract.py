@@ -328,6 +328,9 @@ def test_the_names_of_a_head_are_at_hand() -> None:
     head = read(machine, b"GET / HTTP/1.1\r\nHost: h\r\nX: a\r\nx: b\r\n\r\n")[0]
     assert isinstance(head, RequestHead)
     assert head.names == {"host", "x"}
+    assert head.raw_fields is head.raw_fields
+    assert head.replace("GET", "/b").raw_fields is head.raw_fields
+    assert [name.decode() for name, _ in head.raw_fields] == [name for name, _ in head.fields]
 
 
 def test_unread_bytes_are_counted_and_taken() -> None:
