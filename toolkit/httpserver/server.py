@@ -289,7 +289,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         if full:
             gen_log.info("Turned %s away: %d connections", context.remote_ip, self._max_connections)
             connection.refuse(503, OVERLOADED.decode(), [("Retry-After", str(RETRY_AFTER))])
-        elif not self.sockets:
+        elif self._stopped and not self.sockets:
             # It was accepted in the moment when the server was stopped.
             connection.drain()
 
