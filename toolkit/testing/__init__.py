@@ -1,4 +1,4 @@
-"""Tests of asynchronous code: `unittest` cases with a loop, log expectations, a virtual clock.
+"""Tests of asynchronous code: cases with a loop, servers in memory, logs, a virtual clock.
 
 Projects on pytest-asyncio need none of the cases; they find `ExpectLog`, `bind_unused_port`
 and `toolkit.testing.clock` of use.
@@ -8,6 +8,7 @@ from toolkit.testing.async_case import AsyncTestCase, get_async_test_timeout
 from toolkit.testing.expect_log import ExpectLog
 from toolkit.testing.gen_test import gen_test
 from toolkit.testing.http_case import AsyncHTTPSTestCase, AsyncHTTPTestCase
+from toolkit.testing.memory import MemoryServer
 from toolkit.testing.ports import bind_unused_port
 from toolkit.testing.runner import main, setup_with_context_manager
 
@@ -16,6 +17,7 @@ __all__ = [
     "AsyncHTTPTestCase",
     "AsyncTestCase",
     "ExpectLog",
+    "MemoryServer",
     "bind_unused_port",
     "gen_test",
     "get_async_test_timeout",
