@@ -36,9 +36,10 @@ test-system: .venv/installed-test
 features: .venv/installed-test
 	@$(BIN)/python -m pytest -q --feature-report=docs/features.md
 
-# A million mutated requests for the machine, and 100,000 for a live server; it takes minutes.
+# A million mutated requests and frames for the machines, and 100,000 for a live server; it takes minutes.
 fuzz: .venv/installed-test
 	$(BIN)/python -m tests.wire.fuzz --count 1000000
+	$(BIN)/python -m tests.wire.websocket_fuzz --count 1000000
 	$(BIN)/python -m tests.http.battery.fuzz --count 100000
 
 bench:
