@@ -31,6 +31,7 @@ from toolkit.websocket.options import (
     deflate_options,
 )
 from toolkit.websocket.protocol import WebSocketProtocol13
+from toolkit.websocket.typed import decoder, encode
 
 OnMessage = Callable[[str | bytes | None], Awaitable[None] | None]
 
@@ -55,6 +56,7 @@ class WebSocketClientConnection:
         send_queue: what happens to messages that the server does not take.
         rate_limit: how many messages the server may send.
         receive_queue: messages that may wait to be read.
+        message_type: as of `WebSocketHandler`.
         dial: connects, in the place of TCP.
 
     Attributes:
@@ -87,6 +89,7 @@ class WebSocketClientConnection:
         send_queue: SendQueue | None = None,
         rate_limit: RateLimit | None = None,
         receive_queue: int = 16,
+        message_type: Any = None,
         dial: Dial | None = None,
     ) -> None:
         if not isinstance(request, EffectiveRequest):
@@ -104,6 +107,7 @@ class WebSocketClientConnection:
             SendQueue() if send_queue is None else send_queue,
             rate_limit,
             receive_queue,
+            decode=None if message_type is None else decoder(message_type),
         )
         self.protocol: WebSocketProtocol13 | None = None
         self._connection: WebSocketProtocol13 | None = None
@@ -213,8 +217,8 @@ class WebSocketClientConnection:
         return self.protocol.write_message(message, binary)
 
     def write_json(self, value: Any) -> "Future[None]":
-        """Send any value as JSON; the rest as `write_message`."""
-        return self.write_message(json.dumps(value))
+        """Send any value, be it a dataclass, as JSON; the rest as `write_message`."""
+        return self.write_message(encode(value))
 
     def read_message(
         self, callback: "Callable[[Future[str | bytes | None]], None] | None" = None

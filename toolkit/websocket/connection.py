@@ -16,7 +16,16 @@ from toolkit.websocket.inbox import Inbox, MessageFuture
 from toolkit.websocket.options import ConnectionOptions
 from toolkit.websocket.outgoing import Outgoing
 from toolkit.websocket.rate import Bucket
-from toolkit.wire.websocket import CLOSED, NEED_DATA, Close, FrameError, Machine, Ping, Pong
+from toolkit.wire.websocket import (
+    CLOSED,
+    MAX_REASON,
+    NEED_DATA,
+    Close,
+    FrameError,
+    Machine,
+    Ping,
+    Pong,
+)
 from toolkit.wire.websocket.codes import INTERNAL_ERROR, NORMAL, POLICY, TOO_BIG
 
 if TYPE_CHECKING:
@@ -275,11 +284,18 @@ class Connection(Outgoing):
         self._deliver(message)
 
     def _deliver(self, message: str | bytes) -> None:
+        decode, value = self.options.decode, message
+        if decode is not None:
+            try:
+                value = decode(message)
+            except ValueError as error:
+                self.fail(Close(POLICY, str(error).encode()[:MAX_REASON].decode(errors="ignore")))
+                return
         inbox = self._inbox
         if inbox is None:
-            self._call(self.handler.on_message, message)
+            self._call(self.handler.on_message, value)
         elif self._state == _OPEN or inbox.awaited:
-            inbox.put(message)
+            inbox.put(value, len(message))
             if inbox.full:
                 self._hold |= _FULL
 
