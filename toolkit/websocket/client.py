@@ -160,8 +160,14 @@ class WebSocketClientConnection:
         self._connection.begin(opened.stream, opened.agreement)
         if not self._calls_back:
             self._connection.pull()
-        self._connection.start()
+        # Not before whoever awaits this has gone on: what came with the answer is a message to
+        # the connection that they have by then, and it is handled outside of this task.
+        self.connect_future.add_done_callback(self._start)
         return self
+
+    def _start(self, _connected: object) -> None:
+        if self._connection is not None:
+            self._connection.start()
 
     @property
     def _calls_back(self) -> bool:
@@ -309,7 +315,9 @@ class WebSocketClientConnection:
         self.close_reason = close_reason
         self.protocol = None
         if self._on_message_callback is not None:
-            self._on_message_callback(None)
+            result = self._on_message_callback(None)
+            if result is not None:
+                self.io_loop.add_callback(lambda: result)
         self.on_connection_close()
 
     def log_exception(
