@@ -7,7 +7,7 @@ BENCH ?=
 
 BIN := .venv/bin
 
-.PHONY: demo test check lint types coverage test-system features fuzz bench clean
+.PHONY: demo test check lint types coverage test-system autobahn features fuzz bench clean
 
 demo: .venv/installed-demo
 	$(BIN)/python -m demos.showcase --port=$(PORT)
@@ -32,6 +32,11 @@ coverage: .venv/installed-test
 test-system: .venv/installed-test
 	tests/system/install.sh
 	$(BIN)/python -m pytest -m system tests/system
+
+# All 517 cases of the Autobahn test suite, for server and client; it takes half an hour.
+autobahn: .venv/installed-test
+	tests/system/install_autobahn.sh
+	$(BIN)/python -m tests.system.autobahn --all
 
 features: .venv/installed-test
 	@$(BIN)/python -m pytest -q --feature-report=docs/features.md

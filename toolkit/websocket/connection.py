@@ -505,7 +505,10 @@ class Connection(Outgoing):
                 self._close_timer.cancel()
             self._close_timer = self._loop.call_later(LINGER_TIMEOUT, self._give_up)
             if linger and transport.can_write_eof():
-                transport.write_eof()
+                try:
+                    transport.write_eof()
+                except OSError:
+                    stream.abort()  # The peer has reset the connection; asyncio says so here.
             elif self._server or linger:
                 stream.close()
             if self._paused:
