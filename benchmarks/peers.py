@@ -118,11 +118,42 @@ STREAM_COMPARISONS = (
     Comparison("protocol", "protocol-{loop}"),
 )
 
+WEBSOCKET_PEERS = (
+    Peer("toolkit-uvloop", "toolkit on uvloop", "ws_toolkit", ("--loop", "uvloop")),
+    Peer("toolkit-asyncio", "toolkit on asyncio", "ws_toolkit", ("--loop", "asyncio")),
+    Peer("tornado", "Tornado on asyncio", "ws_tornado", ("--loop", "asyncio")),
+    Peer("websockets", "websockets on uvloop", "ws_websockets", ("--loop", "uvloop")),
+    Peer("aiohttp", "aiohttp on uvloop", "ws_aiohttp", ("--loop", "uvloop")),
+    Peer("starlette", "Starlette on uvicorn[standard]", "ws_starlette"),
+    Peer("picows", "picows on uvloop", "ws_picows", ("--loop", "uvloop")),
+)
+#: picows has no compression.
+DEFLATE_PEERS = WEBSOCKET_PEERS[:-1]
+WEBSOCKET_COMPARISONS = (
+    Comparison("Tornado", "tornado"),
+    Comparison("websockets", "websockets"),
+    Comparison("aiohttp", "aiohttp"),
+    Comparison("Starlette", "starlette"),
+)
+
 GOALS = (
     Goal("hello", "toolkit-uvloop", "tornado", 8.0),
     Goal("hello", "toolkit-uvloop", "uvicorn", 1.15),
     Goal("hello", "toolkit-uvloop", "floor", 0.42),
     Goal("hello", "toolkit-asyncio", "tornado", 6.5),
+    Goal("ws_64", "toolkit-uvloop", "tornado", 4.0),
+    *(
+        Goal(scenario, "toolkit-uvloop", peer, 1.0)
+        for scenario in (
+            "ws_64",
+            "ws_4k",
+            "ws_1m",
+            "ws_64_deflate",
+            "ws_4k_deflate",
+            "ws_1m_deflate",
+        )
+        for peer in ("websockets", "aiohttp", "starlette")
+    ),
     *(
         goal
         for loop in LOOPS
@@ -137,5 +168,8 @@ GOALS = (
     ),
 )
 
-PACKAGES = ("toolkit", "tornado", "aiohttp", "sanic", "uvicorn", "httptools", "granian", "uvloop")
+PACKAGES = (
+    *("toolkit", "tornado", "aiohttp", "sanic", "uvicorn", "httptools", "granian", "uvloop"),
+    *("starlette", "websockets", "picows"),
+)
 """The distributions whose versions decide the figures."""

@@ -6,6 +6,7 @@ from benchmarks.scenarios.endurance import BusyIdle, IdleHTTP, Soak
 from benchmarks.scenarios.lines import Churn, Idle, Lines
 from benchmarks.scenarios.slow import SlowHTTP
 from benchmarks.scenarios.web import WEB
+from benchmarks.scenarios.websocket import WEBSOCKET
 
 SCENARIOS: tuple[Scenario, ...] = (
     *WEB,
@@ -18,6 +19,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     BusyIdle(),
     SlowHTTP(),
     Soak(),
+    *WEBSOCKET,
 )
 
 __all__ = ["SCENARIOS", "Cores", "Scenario", "Sizes"]
