@@ -322,6 +322,8 @@ class Connection(Outgoing):
         self._release(0)
 
     def _control(self, event: object) -> None:
+        if self._finished and isinstance(event, (Ping, Pong)):
+            return  # the connection is gone, and only messages are still to be read
         if type(event) is Ping:
             self.send_pong(event.payload)
             self._call(self.handler.on_ping, event.payload)
@@ -529,7 +531,7 @@ class Connection(Outgoing):
         if self._close_timer is not None and not self.stream.unsent:
             self._close_timer.cancel()
             self._close_timer = None
-        if getattr(self.handler, "cancel_on_close", False):
+        if not self._finished and getattr(self.handler, "cancel_on_close", False):
             self._cancel()
         self._release(0)
 
@@ -555,6 +557,8 @@ class Connection(Outgoing):
                 if not future.done():
                     future.set_result(None)
             self._end_waiters = None
+            # It has a reference to this connection.
+            del self.handler
         if gone:
             self._forget()
 

@@ -23,7 +23,7 @@ from toolkit.websocket.options import (
     deflate_options,
 )
 from toolkit.websocket.protocol import WebSocketProtocol13
-from toolkit.websocket.typed import Decode, encode
+from toolkit.websocket.typed import Decode, decoder, encode
 from toolkit.wire.events import ResponseHead
 from toolkit.wire.websocket import Close, HandshakeError, answer_request, is_upgrade, read_request
 
@@ -97,6 +97,12 @@ class WebSocketHandler(RequestHandler):
     _decode: Decode | None = None
     _upgraded = False
     _connection: WebSocketProtocol13 | None = None  # also while it closes
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "message_type" in cls.__dict__:
+            kind = cls.message_type
+            cls._decode = None if kind is None else staticmethod(decoder(kind))
 
     def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:
         self.ws_connection = None
