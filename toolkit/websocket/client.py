@@ -279,6 +279,7 @@ class WebSocketClientConnection:
         """Wait until the connection is closed."""
         if self._connection is not None:
             await self._connection.ended()
+            await self._connection.stream.wait_closed()
 
     async def __aenter__(self) -> "WebSocketClientConnection":
         return await self.connect_future
