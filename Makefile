@@ -7,7 +7,7 @@ BENCH ?=
 
 BIN := .venv/bin
 
-.PHONY: demo test check lint types coverage test-system test-peers features fuzz bench clean
+.PHONY: demo test check lint types coverage test-system test-peers autobahn features fuzz bench clean
 
 demo: .venv/installed-demo
 	$(BIN)/python -m demos.showcase --port=$(PORT)
@@ -37,12 +37,18 @@ test-system: .venv/installed-test
 test-peers: .venv-peers/installed
 	.venv-peers/bin/python -m pytest -n 2 -m peers tests/peers
 
+# All 517 cases of the Autobahn test suite, for server and client; it takes half an hour.
+autobahn: .venv/installed-test
+	tests/system/install_autobahn.sh
+	$(BIN)/python -m tests.system.autobahn --all
+
 features: .venv/installed-test
 	@$(BIN)/python -m pytest -q --feature-report=docs/features.md
 
-# A million mutated requests for the machine, and 100,000 for a live server; it takes minutes.
+# A million mutated requests and frames for the machines, and 100,000 for a live server; it takes minutes.
 fuzz: .venv/installed-test
 	$(BIN)/python -m tests.wire.fuzz --count 1000000
+	$(BIN)/python -m tests.wire.websocket_fuzz --count 1000000
 	$(BIN)/python -m tests.http.battery.fuzz --count 100000
 
 bench:

@@ -132,6 +132,41 @@ def run_lines(
     return Load(seen["echoes"], seen["echoes"] / seen["seconds"], seen["p50"], seen["p99"])
 
 
+WEBSOCKET_LOAD = LINE_LOAD.with_name("websocket-load")
+"""The program that `setup.sh` makes of websocket_load.c; it says there what it does."""
+
+
+def run_websockets(
+    port: int,
+    core: int,
+    *,
+    head: Path,
+    frame: Path,
+    size: int,
+    seconds: float,
+    connections: int,
+    senders: int,
+    program: Path = WEBSOCKET_LOAD,
+) -> Load:
+    """Have messages come back for `seconds`, from `core`.
+
+    Args:
+        head: file with the request that opens a WebSocket.
+        frame: file with the frame that is sent.
+        size: of the payload that has to come back; 0 for any.
+        senders: connections that send: all of them, or one for all.
+
+    Raises:
+        LoadError: a connection failed, or an answer was wrong or did not come.
+    """
+    numbers = (port, connections, senders, seconds, head, frame, size)
+    output = _run([str(program), *map(str, numbers)], seconds + 3 * GRACE, core)
+    seen = json.loads(output)
+    if not seen["messages"]:
+        raise LoadError("not one message came back")
+    return Load(seen["messages"], seen["messages"] / seen["seconds"], seen["p50"], seen["p99"])
+
+
 def _run(command: list[str], timeout: float, core: int) -> str:
     """Return what a load generator writes."""
     name = Path(command[0]).name

@@ -180,6 +180,24 @@ CLIENT_COMPARISONS = (
     Comparison("pycurl", "pycurl"),
 )
 
+WEBSOCKET_PEERS = (
+    Peer("toolkit-uvloop", "toolkit on uvloop", "ws_toolkit", ("--loop", "uvloop")),
+    Peer("toolkit-asyncio", "toolkit on asyncio", "ws_toolkit", ("--loop", "asyncio")),
+    Peer("tornado", "Tornado on asyncio", "ws_tornado", ("--loop", "asyncio")),
+    Peer("websockets", "websockets on uvloop", "ws_websockets", ("--loop", "uvloop")),
+    Peer("aiohttp", "aiohttp on uvloop", "ws_aiohttp", ("--loop", "uvloop")),
+    Peer("starlette", "Starlette on uvicorn[standard]", "ws_starlette"),
+    Peer("picows", "picows on uvloop", "ws_picows", ("--loop", "uvloop")),
+)
+#: picows has no compression.
+DEFLATE_PEERS = WEBSOCKET_PEERS[:-1]
+WEBSOCKET_COMPARISONS = (
+    Comparison("Tornado", "tornado"),
+    Comparison("websockets", "websockets"),
+    Comparison("aiohttp", "aiohttp"),
+    Comparison("Starlette", "starlette"),
+)
+
 GOALS = (
     Goal("client-1k-32", "toolkit-fetch", "tornado", 5.0),
     Goal("client-1k-32", "toolkit-fetch", "httpx", 4.0),
@@ -203,6 +221,19 @@ GOALS = (
         for app in ("raw", "starlette", "fastapi")
     ),
     Goal("asgi", "toolkit-raw", "granian-raw", at_least=1.0),
+    Goal("ws_64", "toolkit-uvloop", "tornado", 4.0),
+    *(
+        Goal(scenario, "toolkit-uvloop", peer, 1.0)
+        for scenario in (
+            "ws_64",
+            "ws_4k",
+            "ws_1m",
+            "ws_64_deflate",
+            "ws_4k_deflate",
+            "ws_1m_deflate",
+        )
+        for peer in ("websockets", "aiohttp", "starlette")
+    ),
     *(
         goal
         for loop in LOOPS
@@ -239,5 +270,7 @@ PACKAGES = (
     "httpx",
     "niquests",
     "pycurl",
+    "websockets",
+    "picows",
 )
 """The distributions whose versions decide the figures."""

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes ready what `python -m benchmarks.run` needs: benchmarks/.venv with the peers and this project
-# in it, wrk and a C compiler, and the load generator of lines that it compiles. It may be run again
+# in it, wrk and a C compiler, and the load generators that it compiles. It may be run again
 # at any time and skips what is there.
 #
 # PYTHON names the interpreter that the environment is made from (python3).
@@ -59,6 +59,8 @@ install_program cc gcc libc6-dev
 PATH=$PATH:/usr/sbin install_program nginx nginx-light
 install_program openssl openssl
 
-line_load=$venv/bin/line-load
-[ "$line_load" -nt benchmarks/line_load.c ] ||
-  cc -O2 -Wall -Wextra -o "$line_load" benchmarks/line_load.c
+for source in line_load websocket_load; do
+  program=$venv/bin/${source/_/-}
+  [ "$program" -nt "benchmarks/$source.c" ] ||
+    cc -O2 -Wall -Wextra -o "$program" "benchmarks/$source.c"
+done

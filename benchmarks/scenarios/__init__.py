@@ -10,6 +10,7 @@ from benchmarks.scenarios.lines import Bursts, Churn, Idle, Lines
 from benchmarks.scenarios.slow import SlowHTTP
 from benchmarks.scenarios.templates import TEMPLATES
 from benchmarks.scenarios.web import WEB
+from benchmarks.scenarios.websocket import WEBSOCKET
 
 SCENARIOS: tuple[Scenario, ...] = (
     *WEB,
@@ -28,6 +29,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Upload(),
     Soak(),
     *CLIENT,
+    *WEBSOCKET,
 )
 
 __all__ = ["SCENARIOS", "Cores", "Scenario", "Sizes"]

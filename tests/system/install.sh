@@ -4,6 +4,8 @@
 
 set -euo pipefail
 
+"$(dirname "$0")/install_autobahn.sh"
+
 # Each program, and the package that brings it.
 declare -A packages=(
   [chromium]=chromium

@@ -1,4 +1,4 @@
-"""Tests of asynchronous code: `unittest` cases with a loop, log expectations, a virtual clock.
+"""Tests of asynchronous code: cases with a loop, servers in memory, logs, a virtual clock.
 
 Projects on pytest-asyncio need none of the cases; they find `ExpectLog`, `bind_unused_port`
 and `toolkit.testing.clock` of use.
@@ -13,6 +13,7 @@ from toolkit.testing.async_case import AsyncTestCase, get_async_test_timeout
 from toolkit.testing.expect_log import ExpectLog
 from toolkit.testing.gen_test import gen_test
 from toolkit.testing.http_case import AsyncHTTPSTestCase, AsyncHTTPTestCase
+from toolkit.testing.memory_server import MemoryServer
 from toolkit.testing.memory_streams import Faults, memory_streams
 from toolkit.testing.mock_transport import Answer, MockTransport, UnexpectedRequestError
 from toolkit.testing.ports import bind_unused_port
@@ -28,6 +29,7 @@ __all__ = [
     "AsyncTestCase",
     "ExpectLog",
     "Faults",
+    "MemoryServer",
     "MockTransport",
     "Recorder",
     "Redaction",

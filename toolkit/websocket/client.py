@@ -31,6 +31,7 @@ from toolkit.websocket.options import (
     deflate_options,
 )
 from toolkit.websocket.protocol import WebSocketProtocol13
+from toolkit.websocket.typed import decoder, encode
 
 OnMessage = Callable[[str | bytes | None], Awaitable[None] | None]
 
@@ -55,6 +56,7 @@ class WebSocketClientConnection:
         send_queue: what happens to messages that the server does not take.
         rate_limit: how many messages the server may send.
         receive_queue: messages that may wait to be read.
+        message_type: as of `WebSocketHandler`.
         dial: connects, in the place of TCP.
 
     Attributes:
@@ -87,6 +89,7 @@ class WebSocketClientConnection:
         send_queue: SendQueue | None = None,
         rate_limit: RateLimit | None = None,
         receive_queue: int = 16,
+        message_type: Any = None,
         dial: Dial | None = None,
     ) -> None:
         if not isinstance(request, EffectiveRequest):
@@ -104,6 +107,7 @@ class WebSocketClientConnection:
             SendQueue() if send_queue is None else send_queue,
             rate_limit,
             receive_queue,
+            decode=None if message_type is None else decoder(message_type),
         )
         self.protocol: WebSocketProtocol13 | None = None
         self._connection: WebSocketProtocol13 | None = None
@@ -156,8 +160,14 @@ class WebSocketClientConnection:
         self._connection.begin(opened.stream, opened.agreement)
         if not self._calls_back:
             self._connection.pull()
-        self._connection.start()
+        # Not before whoever awaits this has gone on: what came with the answer is a message to
+        # the connection that they have by then, and it is handled outside of this task.
+        self.connect_future.add_done_callback(self._start)
         return self
+
+    def _start(self, _connected: object) -> None:
+        if self._connection is not None:
+            self._connection.start()
 
     @property
     def _calls_back(self) -> bool:
@@ -213,8 +223,8 @@ class WebSocketClientConnection:
         return self.protocol.write_message(message, binary)
 
     def write_json(self, value: Any) -> "Future[None]":
-        """Send any value as JSON; the rest as `write_message`."""
-        return self.write_message(json.dumps(value))
+        """Send any value, be it a dataclass, as JSON; the rest as `write_message`."""
+        return self.write_message(encode(value))
 
     def read_message(
         self, callback: "Callable[[Future[str | bytes | None]], None] | None" = None
@@ -269,6 +279,7 @@ class WebSocketClientConnection:
         """Wait until the connection is closed."""
         if self._connection is not None:
             await self._connection.ended()
+            await self._connection.stream.wait_closed()
 
     async def __aenter__(self) -> "WebSocketClientConnection":
         return await self.connect_future
@@ -305,7 +316,9 @@ class WebSocketClientConnection:
         self.close_reason = close_reason
         self.protocol = None
         if self._on_message_callback is not None:
-            self._on_message_callback(None)
+            result = self._on_message_callback(None)
+            if result is not None:
+                self.io_loop.add_callback(lambda: result)
         self.on_connection_close()
 
     def log_exception(

@@ -16,7 +16,16 @@ from toolkit.websocket.inbox import Inbox, MessageFuture
 from toolkit.websocket.options import ConnectionOptions
 from toolkit.websocket.outgoing import Outgoing
 from toolkit.websocket.rate import Bucket
-from toolkit.wire.websocket import CLOSED, NEED_DATA, Close, FrameError, Machine, Ping, Pong
+from toolkit.wire.websocket import (
+    CLOSED,
+    MAX_REASON,
+    NEED_DATA,
+    Close,
+    FrameError,
+    Machine,
+    Ping,
+    Pong,
+)
 from toolkit.wire.websocket.codes import INTERNAL_ERROR, NORMAL, POLICY, TOO_BIG
 
 if TYPE_CHECKING:
@@ -275,11 +284,18 @@ class Connection(Outgoing):
         self._deliver(message)
 
     def _deliver(self, message: str | bytes) -> None:
+        decode, value = self.options.decode, message
+        if decode is not None:
+            try:
+                value = decode(message)
+            except ValueError as error:
+                self.fail(Close(POLICY, str(error).encode()[:MAX_REASON].decode(errors="ignore")))
+                return
         inbox = self._inbox
         if inbox is None:
-            self._call(self.handler.on_message, message)
+            self._call(self.handler.on_message, value)
         elif self._state == _OPEN or inbox.awaited:
-            inbox.put(message)
+            inbox.put(value, len(message))
             if inbox.full:
                 self._hold |= _FULL
 
@@ -306,6 +322,8 @@ class Connection(Outgoing):
         self._release(0)
 
     def _control(self, event: object) -> None:
+        if self._finished and isinstance(event, (Ping, Pong)):
+            return  # the connection is gone, and only messages are still to be read
         if type(event) is Ping:
             self.send_pong(event.payload)
             self._call(self.handler.on_ping, event.payload)
@@ -489,7 +507,10 @@ class Connection(Outgoing):
                 self._close_timer.cancel()
             self._close_timer = self._loop.call_later(LINGER_TIMEOUT, self._give_up)
             if linger and transport.can_write_eof():
-                transport.write_eof()
+                try:
+                    transport.write_eof()
+                except OSError:
+                    stream.abort()  # The peer has reset the connection; asyncio says so here.
             elif self._server or linger:
                 stream.close()
             if self._paused:
@@ -510,7 +531,7 @@ class Connection(Outgoing):
         if self._close_timer is not None and not self.stream.unsent:
             self._close_timer.cancel()
             self._close_timer = None
-        if getattr(self.handler, "cancel_on_close", False):
+        if not self._finished and getattr(self.handler, "cancel_on_close", False):
             self._cancel()
         self._release(0)
 
@@ -536,6 +557,8 @@ class Connection(Outgoing):
                 if not future.done():
                     future.set_result(None)
             self._end_waiters = None
+            # It has a reference to this connection.
+            del self.handler
         if gone:
             self._forget()
 

@@ -23,6 +23,7 @@ from toolkit.websocket.options import (
     deflate_options,
 )
 from toolkit.websocket.protocol import WebSocketProtocol13
+from toolkit.websocket.typed import Decode, decoder, encode
 from toolkit.wire.events import ResponseHead
 from toolkit.wire.websocket import Close, HandshakeError, answer_request, is_upgrade, read_request
 
@@ -82,15 +83,26 @@ class WebSocketHandler(RequestHandler):
         rate_limit: of a class: how many messages a client may send.
         receive_queue: of a class: messages that may wait for ``async for``; past it the client
             has to wait.
+        message_type: of a class: a dataclass or another type as of
+            `toolkit.websocket.typed.decoder`, whose values messages are then, from JSON; what
+            is none closes the connection with 1008. None for messages as they come.
     """
 
     send_queue: SendQueue = SendQueue()
     rate_limit: RateLimit | None = None
     receive_queue: int = 16
+    message_type: Any = None
 
     ws_connection: WebSocketProtocol13 | None
+    _decode: Decode | None = None
     _upgraded = False
     _connection: WebSocketProtocol13 | None = None  # also while it closes
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "message_type" in cls.__dict__:
+            kind = cls.message_type
+            cls._decode = None if kind is None else staticmethod(decoder(kind))
 
     def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:
         self.ws_connection = None
@@ -166,6 +178,7 @@ class WebSocketHandler(RequestHandler):
             rate_limit=self.rate_limit,
             receive_queue=self.receive_queue,
             close_timeout=self.settings.get("websocket_close_timeout", CLOSE_TIMEOUT),
+            decode=self._decode,
         )
         return WebSocketProtocol13(self, False, options)
 
@@ -323,8 +336,8 @@ class WebSocketHandler(RequestHandler):
         return connection.write_message(message, binary)
 
     def write_json(self, value: Any) -> "Future[None]":
-        """Send any value as JSON; the rest as `write_message`."""
-        return self.write_message(json.dumps(value))
+        """Send any value, be it a dataclass, as JSON; the rest as `write_message`."""
+        return self.write_message(encode(value))
 
     def ping(self, data: str | bytes = b"") -> None:
         """Send a ping.

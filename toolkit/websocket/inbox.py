@@ -50,7 +50,7 @@ class Inbox:
     def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
         self._loop = loop
         self._limit = limit
-        self._messages: deque[str | bytes] = deque()
+        self._messages: deque[tuple[Any, int]] = deque()
         self._size = 0
         self._readers: deque[MessageFuture] = deque()
         self._ended = False
@@ -68,21 +68,21 @@ class Inbox:
             readers.popleft()  # cancelled
         return bool(readers)
 
-    def put(self, message: str | bytes) -> None:
-        """Take a message that has come; whoever waits for it goes on at once."""
+    def put(self, message: Any, size: int) -> None:
+        """Take a message that has come in so many bytes; whoever waits for it goes on at once."""
         if self.awaited:
             self._readers.popleft().set_result(message)
         else:
-            self._messages.append(message)
-            self._size += len(message)
+            self._messages.append((message, size))
+            self._size += size
 
     def get(self, iterating: bool) -> MessageFuture:
         """Return a future of the next message."""
         future = MessageFuture(loop=self._loop)
         future.driver, future.inbox, future.iterating = None, self, iterating
         if self._messages:
-            message = self._messages.popleft()
-            self._size -= len(message)
+            message, size = self._messages.popleft()
+            self._size -= size
             Future.set_result(future, message)
         elif self._ended:
             future.end()
@@ -90,11 +90,10 @@ class Inbox:
             self._readers.append(future)
         return future
 
-    def give_back(self, message: str | bytes | None) -> None:
+    def give_back(self, message: Any) -> None:
         """Have a message read next that was handed out in vain."""
         if message is not None:
-            self._messages.appendleft(message)
-            self._size += len(message)
+            self._messages.appendleft((message, 0))
 
     def end(self) -> None:
         """Tell those who wait that no more comes; what has come can still be read."""

@@ -159,12 +159,15 @@ async def open_websocket(
             result = await _shake_hands(
                 stream, hop, request, subprotocols, deflate, follow=max_redirects > 0
             )
-        except BaseException:
+        except BaseException as error:
             stream.abort()
+            if isinstance(error, Exception):
+                await stream.wait_closed()
             raise
         if isinstance(result, Opened):
             return result
         stream.abort()
+        await stream.wait_closed()
         hop = result
         max_redirects -= 1
 

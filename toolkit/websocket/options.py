@@ -1,6 +1,6 @@
 """How a connection is treated."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -79,6 +79,7 @@ class ConnectionOptions:
         rate_limit: of messages that the peer sends; None for no limit.
         receive_queue: messages that may wait to be read.
         close_timeout: for the peer to answer a Close.
+        decode: turns a message into what is handed on; ValueError closes with 1008.
     """
 
     ping_interval: float | None = None
@@ -89,6 +90,7 @@ class ConnectionOptions:
     rate_limit: RateLimit | None = None
     receive_queue: int = 16
     close_timeout: float = CLOSE_TIMEOUT
+    decode: Callable[[str | bytes], Any] | None = None
 
 
 #: Tornado's names of options, by ours.

@@ -1,12 +1,13 @@
 """The WebSocket machine: one connection after its opening handshake, either role."""
 
+import sys
 from collections.abc import Callable
 from typing import Final
 
 from toolkit.wire.errors import LocalProtocolError, excerpt
 from toolkit.wire.events import CLOSED, NEED_DATA, Signal
 from toolkit.wire.http1 import SERVER, Role
-from toolkit.wire.websocket.assembly import Assembly, decode, too_big
+from toolkit.wire.websocket.assembly import Assembly, decode, not_utf8, too_big
 from toolkit.wire.websocket.codes import may_be_sent
 from toolkit.wire.websocket.deflate import TAIL, Deflate, Deflater, Inflater
 from toolkit.wire.websocket.errors import FrameError
@@ -43,6 +44,8 @@ _LONG: Final = 0x10000
 #: First bytes of frames that are messages, without and with compression agreed on.
 _PLAIN: Final = frozenset({FIN | TEXT, FIN | BINARY})
 _PACKED: Final = _PLAIN | {FIN | RSV1 | TEXT, FIN | RSV1 | BINARY}
+#: Heads of short messages that a server sends.
+_SHORT_TEXTS: Final = [bytes((FIN | TEXT, size)) for size in range(MAX_SHORT + 1)]
 _CONTROL: Final = frozenset({CLOSE, PING, PONG})
 
 
@@ -93,6 +96,7 @@ class Machine:
         "_out_packed",
         "_pos",
         "_server",
+        "_short",
         "_threshold",
         "_whole",
         "close_received",
@@ -128,7 +132,9 @@ class Machine:
                 ours, theirs = theirs, ours
             self._deflater = Deflater(*ours, deflate.level, deflate.mem_level)
             self._inflater = Inflater(*theirs)
-        self._threshold = 0 if deflate is None else deflate.threshold
+        self._threshold = sys.maxsize if deflate is None else deflate.threshold
+        # Texts below this size leave as one of these heads and the text itself.
+        self._short = min(self._threshold, len(_SHORT_TEXTS)) if self._server else 0
         # Received and not read: a chunk as it came, or several put together.
         self._data: bytes | bytearray = b""
         self._pos = 0
@@ -182,6 +188,8 @@ class Machine:
             # Most frames are whole messages that came whole: they are read in one pass. What is
             # not so, or not good, is left to `_read_frame`, which alone decides on errors.
             data, pos = self._data, self._pos
+            if pos == len(data) and self._in < _CLOSED and not self._eof:
+                return NEED_DATA
             start = pos + self._head
             if len(data) >= start and self._in == _FRAME and self._assembly is None:
                 first = data[pos]
@@ -199,18 +207,23 @@ class Machine:
                     self._pos = end
                     if first & RSV1:
                         payload = self._inflate_whole(payload)
-                    return decode(payload) if first & 0x0F == TEXT else bytes(payload)
+                    return payload.decode() if first & 0x0F == TEXT else bytes(payload)
             while self._in < _CLOSED:
                 event = self._read_payload() if self._in == _PAYLOAD else self._read_frame()
                 if event is not None:
                     return event
+        except UnicodeDecodeError as error:
+            raise self._fail(not_utf8(error.object[error.start :])) from None
         except FrameError as error:
-            self._failure = str(error), error.code
-            self._drop(_FAILED)
-            raise
+            raise self._fail(error) from None
         if self._in == _FAILED:
             raise FrameError(*self._failure)
         return CLOSED
+
+    def _fail(self, error: FrameError) -> FrameError:
+        self._failure = str(error), error.code
+        self._drop(_FAILED)
+        return error
 
     def _inflate_whole(self, payload: bytes | bytearray) -> bytes:
         inflater = self._inflater
@@ -358,7 +371,11 @@ class Machine:
         if self.close_sent is not None:
             raise LocalProtocolError("nothing may follow a Close")
         if isinstance(event, str):
-            return self._send_message(TEXT, encode_text(event))
+            payload = encode_text(event)
+            size = len(payload)
+            if size < self._short and not self._out_opcode:
+                return _SHORT_TEXTS[size] + payload
+            return self._send_message(TEXT, payload)
         if isinstance(event, (bytes, bytearray, memoryview)):
             return self._send_message(BINARY, bytes(event))
         if isinstance(event, Prepared):
@@ -381,7 +398,8 @@ class Machine:
         if self._out_opcode:
             raise LocalProtocolError("a message in the middle of another one")
         first = FIN | opcode
-        if self._deflater is not None and len(payload) >= self._threshold:
+        if len(payload) >= self._threshold:
+            assert self._deflater is not None
             payload = self._deflater.compress(payload)
             first |= RSV1
         return frame(first, payload, self._new_key())
