@@ -26,8 +26,7 @@ async def open_http_tunnel(stream: IOStream, proxy: Proxy, origin: Origin) -> No
     """Have an HTTP proxy pass bytes on to an origin.
 
     Raises:
-        HTTPStreamClosedError: it refuses, or does not speak HTTP; `code` is its status if it
-            had one.
+        HTTPStreamClosedError: it refuses, or does not speak HTTP.
 
     RFC 9110 §9.3.6
     """
