@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from toolkit.httpclient import AsyncHTTPClient
 from toolkit.httpclient.content import Body, Pieces
 from toolkit.httpclient.digest import MAX_ATTEMPTS, MAX_KNOWN, DigestAuth
 from toolkit.httpclient.encoding import json_content
@@ -238,3 +239,20 @@ async def test_a_malformed_authentication_info_means_nothing() -> None:
     response: StreamedResponse | None = server.transport.calls[-1].response
     assert response is not None
     assert response.status == 200
+
+
+@pytest.mark.feature("F10")
+async def test_a_redirect_takes_no_credentials_along() -> None:
+    """Whoever it leads to may challenge as much as they like. CVE-2018-18074 and its like"""
+    challenge = {"WWW-Authenticate": 'Digest realm="r", nonce="n"'}
+    transport = MockTransport()
+    transport.on("GET", "http://a.example/", Answer(302, headers={"Location": "http://b.example/"}))
+    transport.on("GET", "http://b.example/", Answer(401, headers=challenge))
+    async with AsyncHTTPClient(force_instance=True, transport=transport) as client:
+        response = await client.get("http://a.example/", auth=("u", "p"), auth_mode="digest")
+        assert response.status == 401
+        response = await client.get("http://b.example/", auth=("u", "p"), auth_mode="digest")
+    sent = [call.request.headers.get("Authorization", "") for call in transport.calls]
+    assert sent[:3] == ["", "", ""]
+    assert sent[3].startswith('Digest username="u"')
+    assert len(sent) == 4

@@ -7,7 +7,7 @@ import pytest
 
 from tests.client.virtual import now, run
 from tests.loops import expect_log
-from toolkit.httpclient import AsyncHTTPClient
+from toolkit.httpclient import AsyncHTTPClient, Part
 from toolkit.httpclient.cookies import CookieJar
 from toolkit.httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
 from toolkit.httpclient.retry import Retry
@@ -29,6 +29,16 @@ class EchoHandler(RequestHandler):
 
     def post(self) -> None:
         self.write(self.request.body)
+
+
+class FormHandler(RequestHandler):
+    """Says what came in a form, and how."""
+
+    def post(self) -> None:
+        headers = self.request.headers
+        files = {name: parts[0].body.decode() for name, parts in self.request.files.items()}
+        framed = [headers.get("Content-Length"), headers.get("Transfer-Encoding")]
+        self.write({"framed": framed, "files": files, "a": self.get_argument("a")})
 
 
 class LoginHandler(RequestHandler):
@@ -75,6 +85,7 @@ class EventsHandler(RequestHandler):
 APPLICATION = Application(
     [
         ("/", EchoHandler),
+        ("/form", FormHandler),
         ("/login", LoginHandler),
         ("/cookie", CookieHandler),
         ("/lines", LinesHandler),
@@ -116,6 +127,25 @@ async def test_a_server_need_not_listen() -> None:
         assert (await http.get("https://a/")).content == b"GET https a"
         assert (await http.post("http://a/", content=b"abc")).content == b"abc"
         assert (await http.post("http://a/", content=b"abcd")).status == 413
+
+
+@pytest.mark.feature("F07")
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_form_goes_in_chunks_if_its_length_is_not_known(whole: bool) -> None:
+    """Else it says how long it is."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"one "
+        yield b"two"
+
+    async with client() as http:
+        part = Part(b"one two" if whole else pieces(), filename="f")
+        response = await http.post("http://a/form", form={"a": "b"}, files={"f": part})
+        found = await response.json()
+    assert (found["files"], found["a"]) == ({"f": "one two"}, "b")
+    length, coding = found["framed"]
+    assert coding == (None if whole else "chunked")
+    assert (length is not None) is whole
 
 
 @pytest.mark.feature("F04")

@@ -10,6 +10,7 @@ set -euo pipefail
 declare -A packages=(
   [chromium]=chromium
   [curl]=curl
+  [lighttpd]=lighttpd
   [nc]=netcat-openbsd
   [wrk]=wrk
 )

@@ -1,7 +1,7 @@
 """Digest authentication as a link of the chain."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from toolkit.httpclient.encoding import BytesContent
@@ -54,7 +54,9 @@ class DigestAuth:
         self._nonce = nonce
         self._known: dict[tuple[Origin, str], _Known] = {}
 
-    async def __call__(self, request: OutgoingRequest, call_next: CallNext) -> StreamedResponse:
+    def __call__(
+        self, request: OutgoingRequest, call_next: CallNext
+    ) -> Awaitable[StreamedResponse]:
         """Send a request, and again with an answer if it is challenged."""
         credentials = request.credentials
         if (
@@ -62,7 +64,12 @@ class DigestAuth:
             or credentials is None
             or "Authorization" in request.headers
         ):
-            return await call_next(request)
+            return call_next(request)  # as nearly all, which costs them no step of a coroutine
+        return self._send(request, call_next, credentials)
+
+    async def _send(
+        self, request: OutgoingRequest, call_next: CallNext, credentials: tuple[str, str]
+    ) -> StreamedResponse:
         key = request.target.origin, credentials[0]
         known = self._known.get(key)
         answered = False
