@@ -22,7 +22,7 @@ def programs(name: str) -> list[object]:
     ]
 
 
-PAGES = ("http-server.md", "streams.md", "templates.md", "web.md")
+PAGES = ("http-server.md", "streams.md", "templates.md", "web.md", "websocket.md")
 
 
 @pytest.mark.parametrize(
