@@ -29,6 +29,7 @@ PAGES = (
     "streams.md",
     "templates.md",
     "web.md",
+    "websocket.md",
 )
 
 
