@@ -6,6 +6,14 @@ set -euo pipefail
 
 "$(dirname "$0")/install_autobahn.sh"
 
+# Tornado, apart from what the project itself needs.
+tornado="$(cd "$(dirname "$0")/../.." && pwd)/.venv-tornado"
+if [ ! -x "$tornado/bin/tornado-is-here" ]; then
+  python3 -m venv "$tornado"
+  "$tornado/bin/python" -m pip install --quiet tornado==6.6.1
+  ln -s python "$tornado/bin/tornado-is-here"
+fi
+
 # Each program, and the package that brings it.
 declare -A packages=(
   [chromium]=chromium

@@ -510,6 +510,20 @@ def test_what_is_held_is_bytes() -> None:
         assert [type(event) for event in read(receiver)] == [bytes, bytes]
 
 
+@both_roles
+def test_nothing_is_kept_between_messages(role: Role) -> None:
+    """What was read leaves no memory behind, be it ever so large."""
+    receiver = machine(role)
+    message = frame(BINARY, bytes(1_000_000), as_client(role))
+    tracemalloc.start()
+    for at in range(0, len(message), 200_000):
+        receiver.receive(message[at : at + 200_000])
+        read(receiver)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 10_000
+
+
 # -- sending -------------------------------------------------------------------------------
 
 

@@ -16,10 +16,10 @@ and a client for it::
 """
 
 from toolkit.websocket.client import WebSocketClientConnection, websocket_connect
-from toolkit.websocket.connection import de_dupe_gen_log
 from toolkit.websocket.errors import WebSocketClosedError, WebSocketError
 from toolkit.websocket.handler import WebSocketHandler
 from toolkit.websocket.options import RateLimit, SendQueue
+from toolkit.websocket.pinging import de_dupe_gen_log
 from toolkit.websocket.protocol import WebSocketProtocol, WebSocketProtocol13
 from toolkit.websocket.reconnecting import Backoff, connect
 from toolkit.websocket.rooms import Room, Rooms

@@ -2,19 +2,18 @@
 
 import asyncio
 import contextvars
-import functools
-import logging
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from types import CoroutineType, TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
 
 from toolkit.concurrent import Future, InPlaceRunner, convert_yielded, create_resumed_task
 from toolkit.iostream import IOStream
 from toolkit.log import gen_log
+from toolkit.websocket.delegate import Delegate
 from toolkit.websocket.inbox import Inbox, MessageFuture
 from toolkit.websocket.options import ConnectionOptions
-from toolkit.websocket.outgoing import Outgoing
+from toolkit.websocket.pinging import Pinging
 from toolkit.websocket.rate import Bucket
 from toolkit.wire.websocket import (
     CLOSED,
@@ -41,9 +40,6 @@ HIGH_WATER = 64 * 1024
 LINGER_TIMEOUT = 2.0
 MAX_DISCARD = 256 * 1024
 
-#: Logs a message once, however many connections it is true of.
-de_dupe_gen_log = functools.lru_cache(gen_log.log)
-
 # What keeps messages from being looked at.
 _OPENING = 1  # `open` has not ended
 _BUSY = 2  # a coroutine works on a message
@@ -56,36 +52,7 @@ _CLOSING = 1  # this side has said that it closes
 _ENDING = 2  # nothing more is to be said, or looked at
 
 
-class Delegate(Protocol):
-    """What a connection tells of what comes."""
-
-    def on_message(self, message: Any) -> Awaitable[None] | None:
-        """Take a message."""
-
-    def on_ping(self, data: bytes) -> Awaitable[None] | None:
-        """Hear of a ping, which was answered."""
-
-    def on_pong(self, data: bytes) -> Awaitable[None] | None:
-        """Hear of the answer to a ping."""
-
-    def on_drain(self) -> None:
-        """Hear that the server is about to stop."""
-
-    def on_ws_connection_close(
-        self, close_code: int | None = None, close_reason: str | None = None
-    ) -> None:
-        """Hear of the end."""
-
-    def log_exception(
-        self,
-        typ: type[BaseException] | None,
-        value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        """Log what one of these has let out."""
-
-
-class Connection(Outgoing):
+class Connection(Pinging):
     """Speaks WebSocket on a stream: a message goes on in the callback that brought its bytes.
 
     No task, future or timer is made for a message, unless a coroutine that handles it has to
@@ -114,9 +81,6 @@ class Connection(Outgoing):
         "_hold",
         "_inbox",
         "_paused",
-        "_ping_timer",
-        "_pinged",
-        "_pong_seen",
         "_pulled",
         "_runner",
         "_server",
@@ -149,14 +113,7 @@ class Connection(Outgoing):
         self._end_waiters: list[Future[None]] | None = None
         self._ended: Callable[[Any], None] | None = None
         self._close_timer: asyncio.TimerHandle | None = None
-        self._ping_timer: asyncio.TimerHandle | None = None
-        self._pinged = 0.0
-        self._pong_seen = False
         self._bucket: Bucket | None = None
-
-    @property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        return self.stream.io_loop.asyncio_loop
 
     # -- the beginning -------------------------------------------------------------------
 
@@ -328,7 +285,7 @@ class Connection(Outgoing):
             self.send_pong(event.payload)
             self._call(self.handler.on_ping, event.payload)
         elif type(event) is Pong:
-            self._pong_seen = True
+            self.pong_seen = True
             self._call(self.handler.on_pong, event.payload)
         elif type(event) is Close:
             self.close_code, self.close_reason = event.code, event.reason or None
@@ -398,59 +355,6 @@ class Connection(Outgoing):
             self._release(_OPENING | _FULL)
         return future
 
-    # -- pings ---------------------------------------------------------------------------
-
-    @property
-    def ping_interval(self) -> float:
-        """Seconds between pings; 0 for none."""
-        return self.options.ping_interval or 0
-
-    @property
-    def ping_timeout(self) -> float:
-        """Seconds for the answer to a ping; 0 for no limit."""
-        timeout, interval = self.options.ping_timeout, self.ping_interval
-        if timeout is None:
-            return interval
-        if interval and timeout > interval:
-            de_dupe_gen_log(
-                logging.WARNING,
-                f"The websocket_ping_timeout ({timeout}) cannot be longer than the "
-                f"websocket_ping_interval ({interval}), which is used instead",
-            )
-            return interval
-        return timeout
-
-    def start_pinging(self) -> None:
-        """Send pings from now on, if the options ask for it."""
-        if self.ping_interval > 0 and self._ping_timer is None:
-            self._ping_timer = self._loop.call_later(self.ping_interval, self._ping)
-
-    def _ping(self) -> None:
-        self._pong_seen = False
-        self._pinged = self._loop.time()
-        self.send_ping(b"")
-        timeout = self.ping_timeout
-        if timeout > 0:
-            self._ping_timer = self._loop.call_later(timeout, self._check_pong)
-        else:
-            self._ping_timer = self._loop.call_later(self.ping_interval, self._ping)
-
-    def _check_pong(self) -> None:
-        # Where this side does not look at what has come, the answer may be among it.
-        if not self._pong_seen and not self._hold:
-            self._ping_timer = None
-            self.close(reason="ping timed out")
-        else:
-            seconds = self.ping_sleep_time(
-                last_ping_time=self._pinged, interval=self.ping_interval, now=self._loop.time()
-            )
-            self._ping_timer = self._loop.call_later(seconds, self._ping)
-
-    @staticmethod
-    def ping_sleep_time(*, last_ping_time: float, interval: float, now: float) -> float:
-        """Return how many seconds there are to the next ping."""
-        return max(0, last_ping_time + interval - now)
-
     # -- the end -------------------------------------------------------------------------
 
     def is_closing(self) -> bool:
@@ -469,7 +373,7 @@ class Connection(Outgoing):
             code = NORMAL
         self.send_close(Close(code, reason or ""))
         self._state = _CLOSING
-        self._stop_pinging()
+        self.stop_pinging()
         self._close_timer = self._loop.call_later(self.options.close_timeout, self._give_up)
         if self._hold & _FULL:
             # Nobody reads: what is still to come is thrown away, up to the peer's Close.
@@ -499,7 +403,7 @@ class Connection(Outgoing):
                 reset the connection, which takes our Close from it.
         """
         self._state = _ENDING
-        self._stop_pinging()
+        self.stop_pinging()
         self._write_gathered()
         stream, transport = self.stream, self.stream.transport
         if transport is not None and not stream.closed():
@@ -526,7 +430,7 @@ class Connection(Outgoing):
     def _gone(self) -> None:
         """Take note that the stream is closed; what has come before is still looked at."""
         self.machine.receive(b"")
-        self._stop_pinging()
+        self.stop_pinging()
         self.drop_unsent()
         if self._close_timer is not None and not self.stream.unsent:
             self._close_timer.cancel()
@@ -588,11 +492,6 @@ class Connection(Outgoing):
         self._end_waiters.append(future)
         await future
 
-    def _stop_pinging(self) -> None:
-        if self._ping_timer is not None:
-            self._ping_timer.cancel()
-            self._ping_timer = None
-
     def _cancel(self) -> "asyncio.Task[None] | None":
         """Cancel what is under way, and return its task."""
         task = self._task or (None if self._runner is None else self._runner.task)
@@ -600,7 +499,11 @@ class Connection(Outgoing):
             task.cancel()
         return task
 
-    # -- for the server ------------------------------------------------------------------
+    # -- for pings and the server ------------------------------------------------------------------
+
+    def looking(self) -> bool:
+        """Say whether what comes is looked at as it comes."""
+        return not self._hold
 
     def drain(self) -> None:
         """Have the delegate hear that the server is about to stop."""

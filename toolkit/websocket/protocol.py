@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from toolkit.concurrent import Future
 from toolkit.escape import json_encode, native_str, utf8
 from toolkit.iostream import IOStream
-from toolkit.websocket.connection import Connection, Delegate
+from toolkit.websocket.connection import Connection
+from toolkit.websocket.delegate import Delegate
 from toolkit.websocket.errors import WebSocketClosedError
 from toolkit.websocket.options import ConnectionOptions
 from toolkit.wire.errors import LocalProtocolError

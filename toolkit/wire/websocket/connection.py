@@ -189,6 +189,7 @@ class Machine:
             # not so, or not good, is left to `_read_frame`, which alone decides on errors.
             data, pos = self._data, self._pos
             if pos == len(data) and self._in < _CLOSED and not self._eof:
+                self._data, self._pos = b"", 0  # An idle connection keeps no chunk.
                 return NEED_DATA
             start = pos + self._head
             if len(data) >= start and self._in == _FRAME and self._assembly is None:
