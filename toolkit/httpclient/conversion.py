@@ -89,7 +89,7 @@ class Converter:
         outgoing = OutgoingRequest(
             request.method,
             self._settings.url(request.url),
-            _headers_of(request.headers),
+            headers_of(request.headers),
             body,
             Timeouts(connect=connect or None, whole=whole or None),
             self._options_of(request, defaults),
@@ -190,7 +190,7 @@ def _check_body(method: str, present: bool, free: bool) -> None:
         )
 
 
-def _headers_of(headers: Any) -> HTTPHeaders:
+def headers_of(headers: Any) -> HTTPHeaders:
     """Return headers, in any of the forms that a request takes them in, as a copy.
 
     Raises:
