@@ -10,6 +10,7 @@ Example::
 """
 
 import functools
+import inspect
 import logging
 import re
 import time
@@ -346,7 +347,8 @@ class CurlAsyncHTTPClient(AsyncHTTPClient):
         """
         request = transfer.request
         _refuse_control_characters(request)
-        if is_coroutine_function(request.streaming_callback):
+        callback = request.streaming_callback
+        if inspect.iscoroutinefunction(callback) or is_coroutine_function(callback):
             raise TypeError("streaming_callback is a coroutine function; a plain one is allowed")
         curl.setopt(pycurl.URL, native_str(request.url))
         curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)

@@ -1,6 +1,7 @@
 """What an `HTTPRequest` comes to on its way out, with the defaults of its client."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -91,7 +92,7 @@ class Converter:
             self._settings.url(request.url),
             headers_of(request.headers),
             body,
-            Timeouts(connect=connect or None, whole=whole or None),
+            _timeouts(connect, whole),
             self._options_of(request, defaults),
         )
         outgoing.credentials = outgoing.target.credentials
@@ -151,6 +152,12 @@ class Converter:
             unix_socket=usual.unix_socket,
             proxy=_proxy_of(*values[7:]) or usual.proxy,
         )
+
+
+@lru_cache(64)
+def _timeouts(connect: float | None, whole: float | None) -> Timeouts:
+    """Return time-outs of Tornado's kind, where 0 is no limit."""
+    return Timeouts(connect=connect or None, whole=whole or None)
 
 
 def _proxy_of(
