@@ -31,12 +31,11 @@ async def fetch_all(get: Get, requests: int, flight: int, size: int) -> None:
     await asyncio.gather(*[worker() for _ in range(flight)])
 
 
-async def measure(
-    module: str, url: str, ca: str | None, requests: int, flight: int, size: int
-) -> dict[str, float]:
+async def measure(options: argparse.Namespace) -> dict[str, float]:
     """Return the seconds that the measured requests took, and the CPU time in them."""
-    client = importlib.import_module(f"benchmarks.clients.{module}")
-    async with client.open_client(url, ca, flight) as get:
+    client = importlib.import_module(f"benchmarks.clients.{options.module}")
+    requests, flight, size = options.requests, options.flight, options.size
+    async with client.open_client(options.url, options.ca, flight) as get:
         await fetch_all(get, max(flight, int(requests * WARM_UP)), flight, size)
         before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
         await fetch_all(get, requests, flight, size)

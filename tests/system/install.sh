@@ -19,7 +19,10 @@ declare -A packages=(
   [chromium]=chromium
   [curl]=curl
   [lighttpd]=lighttpd
+  [microsocks]=microsocks
   [nc]=netcat-openbsd
+  [nginx]=nginx-light
+  [tinyproxy]=tinyproxy-bin
   [wrk]=wrk
 )
 

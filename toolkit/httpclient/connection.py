@@ -1,6 +1,7 @@
 """A client's side of an HTTP/1 connection: one request after the other."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -153,7 +154,7 @@ class Exchange:
         trailers: as of `transport.Source`.
         proceed: called when the server wants the request's content.
         stop_sending: called when no more of the request is to be sent.
-        first_byte_time: by the loop's clock.
+        first_byte_time: as of `time.monotonic`; uvloop's own clock knows milliseconds alone.
     """
 
     __slots__ = (
@@ -251,7 +252,7 @@ class Exchange:
         """Take note of the first byte of a response."""
         assert self._connection is not None
         self.received = True
-        self.first_byte_time = self._connection.loop.time()
+        self.first_byte_time = time.monotonic()
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None

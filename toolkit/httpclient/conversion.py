@@ -1,6 +1,7 @@
 """What an `HTTPRequest` comes to on its way out, with the defaults of its client."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -89,9 +90,9 @@ class Converter:
         outgoing = OutgoingRequest(
             request.method,
             self._settings.url(request.url),
-            _headers_of(request.headers),
+            headers_of(request.headers),
             body,
-            Timeouts(connect=connect or None, whole=whole or None),
+            _timeouts(connect, whole),
             self.options_of(effective),
         )
         outgoing.credentials = outgoing.target.credentials
@@ -159,6 +160,12 @@ class Converter:
         )
 
 
+@lru_cache(64)
+def _timeouts(connect: float | None, whole: float | None) -> Timeouts:
+    """Return time-outs of Tornado's kind, where 0 is no limit."""
+    return Timeouts(connect=connect or None, whole=whole or None)
+
+
 def _proxy_of(
     host: str | None, port: int | None, user: str | None, password: str | None, mode: str | None
 ) -> Proxy | None:
@@ -196,7 +203,7 @@ def _check_body(method: str, present: bool, free: bool) -> None:
         )
 
 
-def _headers_of(headers: Any) -> HTTPHeaders:
+def headers_of(headers: Any) -> HTTPHeaders:
     """Return headers, in any of the forms that a request takes them in, as a copy.
 
     Raises:

@@ -43,19 +43,19 @@ class Fetch:
         self._outgoing = outgoing
         self._send = send
         self.queue_time = queue_time
-        self._started = loop.time()
+        self._started = time.monotonic()
         self.start_time = time.time()
 
     @property
     def elapsed(self) -> float:
         """Seconds since `start_time`."""
-        return self._loop.time() - self._started
+        return time.monotonic() - self._started
 
     async def run(self) -> HTTPResponse:
         """Return the response; errors as `AsyncHTTPClient.fetch`."""
         outgoing = self._outgoing(self._request)
         whole = outgoing.timeouts.whole
-        deadline = self._started + whole if whole else None
+        deadline = self._loop.time() + whole if whole else None
         with Limit(self._loop, deadline, "Timeout during request"):
             response = await self._send(outgoing)
             try:
@@ -68,7 +68,7 @@ class Fetch:
         self._started += redirect
         self.start_time += redirect
         times["queue"] = self.queue_time
-        times["total"] = elapsed = self._loop.time() - self._started
+        times["total"] = elapsed = time.monotonic() - self._started
         return HTTPResponse(
             self._request,
             response.status,

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
@@ -85,7 +86,7 @@ class NetworkTransport:
     async def send(self, request: OutgoingRequest) -> StreamedResponse:
         """Send a request; see `transport.Transport.send`."""
         key = request.options.key(request.target.origin)
-        progress = Progress(self._loop, request, self._traces)
+        progress = Progress(request, self._traces)
         connection = self.pool.take_idle(key)
         if connection is None:
             connection = await self._get(request, key, progress)
@@ -191,29 +192,23 @@ class Progress:
     """What has happened to a request, and when.
 
     Attributes:
-        started: when the request came to the transport, by the loop's clock.
+        started: when the request came to the transport, as of `time.monotonic`.
         times: seconds since then, by curl's names; a connection that was there already took none.
     """
 
-    __slots__ = ("_loop", "_request", "_traces", "started", "times")
+    __slots__ = ("_request", "_traces", "started", "times")
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        request: OutgoingRequest,
-        traces: "tuple[Trace, ...]",
-    ) -> None:
-        self._loop = loop
+    def __init__(self, request: OutgoingRequest, traces: "tuple[Trace, ...]") -> None:
         self._request = request
         self._traces = traces
-        self.started = loop.time()
+        self.started = time.monotonic()
         self.times = {"namelookup": 0.0, "connect": 0.0, "appconnect": 0.0}
 
     def __call__(self, what: str) -> None:
         """Take note that something happened, and tell those who want to know."""
         name = _TIME_NAMES.get(what)
         if name is not None:
-            self.times[name] = self._loop.time() - self.started
+            self.times[name] = time.monotonic() - self.started
         for trace in self._traces:
             getattr(trace, what)(self._request)
 
