@@ -75,15 +75,23 @@ class Program:
                 self.lines.append(line)
                 self._more.notify_all()
 
-    def expect(self, pattern: str) -> re.Match[str]:
-        """Wait for a line, after those that were waited for before."""
+    def expect(self, *patterns: str) -> re.Match[str]:
+        """Wait for a line of each pattern, in any order, after those that were waited for before.
+
+        Returns:
+            What the last one to come has matched.
+        """
+        wanted = set(patterns)
         with self._more:
             while True:
                 while self._seen < len(self.lines):
                     self._seen += 1
-                    if found := re.search(pattern, self.lines[self._seen - 1]):
-                        return found
-                assert self._more.wait(TIMEOUT), f"no line {pattern!r} in {''.join(self.lines)}"
+                    for pattern in list(wanted):
+                        if found := re.search(pattern, self.lines[self._seen - 1]):
+                            wanted.discard(pattern)
+                            if not wanted:
+                                return found
+                assert self._more.wait(TIMEOUT), f"no line {wanted} in {''.join(self.lines)}"
 
     def signal(self, number: int) -> None:
         """Send a signal to the process that was started."""

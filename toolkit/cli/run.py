@@ -220,6 +220,7 @@ def parser() -> argparse.ArgumentParser:
     """Return what reads the arguments; those that are not given are not there."""
     parser = argparse.ArgumentParser(
         "toolkit run",
+        usage="toolkit run TARGET [options]",
         description=_DESCRIPTION,
         epilog=_SIGNALS,
         argument_default=argparse.SUPPRESS,

@@ -10,7 +10,7 @@ from toolkit.http1connection import Exchange
 
 #: Frames of a stack that are shown, those nearest to where it waits.
 FRAMES = 20
-#: Where coroutines and generators have their frame, and what they wait for.
+#: Where coroutines, generators and asynchronous ones have their frame, and what they wait for.
 _KINDS = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
 
 

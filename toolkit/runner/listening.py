@@ -101,9 +101,10 @@ class Listening:
         return [*self._shared, *(sock for index in share for sock in self._own[index])]
 
     def close(self) -> None:
-        """Close all, and take the file of a Unix socket away."""
+        """Close all, and take the file of a Unix socket away. More than once is no error."""
         if self._file is not None and _identity(self._settings.unix) == self._file:
             os.unlink(self._settings.unix)
+        self._file = None
         for sock in (*self._shared, *(sock for own in self._own for sock in own)):
             sock.close()
 

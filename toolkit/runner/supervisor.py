@@ -103,6 +103,8 @@ class Supervisor:
     def _end(self, status: int) -> None:
         self._ending = True
         self._status = status
+        # First, so that another program on the port gets what workers do not accept any more.
+        self._listening.close()
         for child in self._children:
             self._retire(child)
         if not self._children:
