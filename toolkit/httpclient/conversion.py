@@ -51,6 +51,7 @@ _OTHERS = (
     "auth_mode",
     "allow_nonstandard_methods",
 )
+_NOTHING = (None,) * len(_CONNECTION)
 # All at once, in C: one by one they took a tenth of the time of a request.
 _connection_of = attrgetter(*_CONNECTION)
 _others_of = attrgetter(*_OTHERS)
@@ -76,10 +77,7 @@ class Converter:
         """
         request = effective.request
         defaults = effective.defaults or {}
-        values = [
-            defaults.get(name) if value is None else value
-            for name, value in zip(_OTHERS, _others_of(request), strict=True)
-        ]
+        values = _with_defaults(_OTHERS, _others_of(request), defaults)
         connect, whole, follow, most, decompress, agent, user, password, mode, free = values
         body: Body = request.body
         if request.body_producer is not None:
@@ -125,12 +123,7 @@ class Converter:
         """
         request = effective.request
         defaults: Mapping[str, Any] = effective.defaults or {}
-        values = tuple(
-            [
-                defaults.get(name) if value is None else value
-                for name, value in zip(_CONNECTION, _connection_of(request), strict=True)
-            ]
-        )
+        values = _with_defaults(_CONNECTION, _connection_of(request), defaults)
         try:
             known = self._usual.get(values)
         except TypeError:  # ssl_options in a dict
@@ -158,6 +151,20 @@ class Converter:
             unix_socket=usual.unix_socket,
             proxy=_proxy_of(*values[7:]) or usual.proxy,
         )
+
+
+def _with_defaults(
+    names: tuple[str, ...], values: tuple[Any, ...], defaults: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Return values, those that are None with the client's default."""
+    if values == _NOTHING[: len(values)]:
+        return tuple(map(defaults.get, names))
+    return tuple(
+        [
+            defaults.get(name) if value is None else value
+            for name, value in zip(names, values, strict=True)
+        ]
+    )
 
 
 @lru_cache(64)

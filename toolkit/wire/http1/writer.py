@@ -172,9 +172,11 @@ def write_request(
     connection = framing.get("connection", "")
     if not keep_alive:
         connection = _closing(connection)
+    if not connection:
+        raw = encode_head(f"{head.method} {head.target} HTTP/1.1\r\n", lines)
+        return (raw, state, left, keep_alive), ""
     options = list_items(connection)
-    if connection:
-        lines.append(f"Connection: {connection}\r\n")
+    lines.append(f"Connection: {connection}\r\n")
     raw = encode_head(f"{head.method} {head.target} HTTP/1.1\r\n", lines)
     offers = ", ".join(value for name, value in head.fields if name.lower() == "upgrade")
     return (raw, state, left, keep_alive and "close" not in options), (
