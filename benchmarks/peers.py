@@ -128,6 +128,7 @@ GOALS = (
         for app in ("raw", "starlette", "fastapi")
     ),
     Goal("asgi", "toolkit-raw", "granian-raw", at_least=1.0),
+    Goal("workers", "workers-2", "workers-1", at_least=1.7),
     *(
         goal
         for loop in LOOPS

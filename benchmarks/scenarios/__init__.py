@@ -7,6 +7,7 @@ from benchmarks.scenarios.endurance import BusyIdle, IdleHTTP, Soak
 from benchmarks.scenarios.lines import Churn, Idle, Lines
 from benchmarks.scenarios.slow import SlowHTTP
 from benchmarks.scenarios.web import WEB
+from benchmarks.scenarios.workers import Workers
 
 SCENARIOS: tuple[Scenario, ...] = (
     *WEB,
@@ -20,6 +21,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     BusyIdle(),
     SlowHTTP(),
     Soak(),
+    Workers(),
 )
 
 __all__ = ["SCENARIOS", "Cores", "Scenario", "Sizes"]

@@ -32,6 +32,7 @@ def arguments(
     loops: Sequence[str] = (),
     proxy: bool = False,
     patience: bool = False,
+    workers: bool = False,
 ) -> argparse.Namespace:
     """Read the server's command line.
 
@@ -39,6 +40,7 @@ def arguments(
         loops: what `--loop` may be; without any there is no such option.
         proxy: whether there is `--to`, the port that a proxy connects to.
         patience: whether there is `--patience`, the seconds that a slow client is given.
+        workers: whether there is `--workers`, the number of processes.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--port", type=int, required=True, help=f"port to bind on {ADDRESS}")
@@ -48,6 +50,8 @@ def arguments(
         parser.add_argument("--to", type=int, required=True, help=f"port to reach on {ADDRESS}")
     if patience:
         parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds")
+    if workers:
+        parser.add_argument("--workers", type=int, default=1)
     return parser.parse_args()
 
 
