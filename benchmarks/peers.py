@@ -234,6 +234,7 @@ GOALS = (
         )
         for peer in ("websockets", "aiohttp", "starlette")
     ),
+    Goal("workers", "workers-2", "workers-1", at_least=1.7),
     *(
         goal
         for loop in LOOPS

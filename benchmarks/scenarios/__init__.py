@@ -11,6 +11,7 @@ from benchmarks.scenarios.slow import SlowHTTP
 from benchmarks.scenarios.templates import TEMPLATES
 from benchmarks.scenarios.web import WEB
 from benchmarks.scenarios.websocket import WEBSOCKET
+from benchmarks.scenarios.workers import Workers
 
 SCENARIOS: tuple[Scenario, ...] = (
     *WEB,
@@ -30,6 +31,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Soak(),
     *CLIENT,
     *WEBSOCKET,
+    Workers(),
 )
 
 __all__ = ["SCENARIOS", "Cores", "Scenario", "Sizes"]

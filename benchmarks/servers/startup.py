@@ -34,6 +34,7 @@ def arguments(
     patience: bool = False,
     directory: bool = False,
     routes: bool = False,
+    workers: bool = False,
 ) -> argparse.Namespace:
     """Read the server's command line.
 
@@ -43,6 +44,7 @@ def arguments(
         patience: whether there is `--patience`, the seconds that a slow client is given.
         directory: whether there is `--directory`, of the files that are served.
         routes: whether there is `--routes`, the number of routes besides the usual ones.
+        workers: whether there is `--workers`, the number of processes.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--port", type=int, required=True, help=f"port to bind on {ADDRESS}")
@@ -56,6 +58,8 @@ def arguments(
         parser.add_argument("--directory", required=True, help="directory of files")
     if routes:
         parser.add_argument("--routes", type=int, default=0, help="routes `/sectionN/ITEM` too")
+    if workers:
+        parser.add_argument("--workers", type=int, default=1)
     return parser.parse_args()
 
 

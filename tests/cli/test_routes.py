@@ -51,7 +51,7 @@ def test_routes_are_listed_in_the_order_of_their_turn(capsys: pytest.CaptureFixt
         ("host=www\\.example\\.org$ /$", ["GET", "HEAD", "OPTIONS"], "routed.Main"),
         ("/old/([0-9]+)$", ["GET", "HEAD", "OPTIONS"], "routed.Main"),
         ("/items/{id:int}", ["PUT", "OPTIONS"], "routed.Item"),
-        ("/api/users", ["GET", "HEAD", "OPTIONS"], "routed.Main"),
+        ("/api/users$", ["GET", "HEAD", "OPTIONS"], "routed.Main"),
         ("/other/*", [], "routed.other"),
     ]
     assert [route["name"] for route in found] == ["", "", "item", "users", ""]

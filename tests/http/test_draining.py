@@ -221,16 +221,36 @@ async def test_an_idle_connection_may_ask_once_more_within_the_grace(serve: Serv
 
 @pytest.mark.feature("B19")
 async def test_one_that_was_idle_for_long_gets_no_grace(serve: Serve) -> None:
-    """A sweep has seen it idle: there is no request on its way."""
-    site = serve([("/", Hello)], drain_grace=1000, header_timeout=0.1)
+    """Sweeps have seen it idle for as long: there is no request on its way."""
+    site = serve([("/", Hello)], drain_grace=0.5, header_timeout=0.1)
     client = await site.client()
     assert (await client.get()).keep_alive
     (connection,) = site.server._connections
-    while connection.idle_since is None:
-        await turns(1)
+    now = asyncio.get_running_loop().time
+    while connection.idle_since is None or now() - connection.idle_since < 0.5:
+        await asyncio.sleep(0.01)
     site.server.stop()
-    await site.server.close_all_connections()
+    closing = asyncio.create_task(site.server.close_all_connections())
+    await turns()
+    assert closing.done()
     await client.expect_end()
+
+
+@pytest.mark.feature("B19")
+async def test_one_that_a_sweep_has_just_seen_idle_has_the_grace(serve: Serve) -> None:
+    """Busy connections are idle at times as well."""
+    site = serve([("/", Hello)], drain_grace=20)
+    client = await site.client()
+    assert (await client.get()).keep_alive
+    (connection,) = site.server._connections
+    connection.sweep(asyncio.get_running_loop().time())
+    assert connection.idle_since is not None
+    site.server.stop()
+    closing = asyncio.create_task(site.server.close_all_connections())
+    await turns()
+    answer = await client.get()
+    assert (answer.text, answer.get("connection")) == ("hello", "close")
+    await closing
 
 
 @pytest.mark.feature("B19")

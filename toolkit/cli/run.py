@@ -46,7 +46,8 @@ def _choice(flag: str, choices: Sequence[str], help: str) -> _Option:
     return flag, {"help": help, "choices": choices}
 
 
-_OPTIONS: dict[str, list[_Option]] = {
+#: The options by the headings of the help.
+OPTIONS: dict[str, list[_Option]] = {
     "application": [
         _choice(
             "--interface",
@@ -227,7 +228,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("target", metavar="TARGET", help="module:attribute")
-    for title, options in _OPTIONS.items():
+    for title, options in OPTIONS.items():
         group = parser.add_argument_group(title)
         for flag, how in options:
             group.add_argument(flag, **how)

@@ -127,11 +127,16 @@ class ServerConnection:
         self.machine.close_after()
         if exchange is not None:
             exchange.tell_draining()
-        elif self._phase == "idle" and self._progress == self.requests:
-            # A sweep has seen it idle already, so that no request is about to come.
-            self._close_if_idle()
+            return
+        # For how long a sweep has seen it idle already, it need not wait.
+        since = self.idle_since
+        grace = self.options.drain_grace
+        if since is not None:
+            grace -= self.loop.time() - since
+        if grace > 0:
+            self.loop.call_later(grace, self._close_if_idle)
         else:
-            self.loop.call_later(self.options.drain_grace, self._close_if_idle)
+            self._close_if_idle()
 
     def _close_if_idle(self) -> None:
         if self.exchange is None and self.machine.idle and not self._closing:

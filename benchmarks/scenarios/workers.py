@@ -1,0 +1,57 @@
+"""Workers: what several processors are worth to an application that computes."""
+
+import shutil
+
+from benchmarks.load import run_wrk
+from benchmarks.peers import Comparison, Peer
+from benchmarks.process import ADDRESS, Server
+from benchmarks.report import Layout, Values, number
+from benchmarks.scenarios.base import WARM_UP, Cores, Scenario, Sizes
+
+CONNECTIONS = 32
+"""Enough for the system to give each worker some."""
+
+PEERS = tuple(
+    Peer(f"workers-{count}", f"toolkit run, {label}", "workers_app", ("--workers", str(count)))
+    for count, label in ((1, "one worker"), (2, "two workers"))
+)
+
+
+class Workers(Scenario):
+    """Requests that each take milliseconds of computing, so that asking takes no processor away.
+
+    The workers have all processors, and the load is on one of them too: wrk needs some
+    microseconds for a request, less than a hundredth of what it costs the server.
+    """
+
+    name = "workers"
+    title = "requests that compute, of one worker and of two"
+    layout = Layout(
+        peers=PEERS,
+        columns=(
+            number("req/s", "per_second"),
+            number("processors used", "used", 2),
+            number("p50 ms", "p50", 1, 1e3),
+            number("p99 ms", "p99", 1, 1e3),
+        ),
+        figure="per_second",
+        unit="requests per second",
+        comparisons=(Comparison("one worker", "workers-1"),),
+    )
+
+    def missing(self) -> str | None:
+        return None if shutil.which("wrk") else "wrk"
+
+    def measure(self, peer: Peer, cores: Cores, sizes: Sizes) -> Values:
+        with Server(peer, cores.server) as server:
+            url = f"http://{ADDRESS}:{server.port}/"
+            run_wrk(url, WARM_UP, cores.load, connections=CONNECTIONS)
+            before = server.cpu_time()
+            load = run_wrk(url, sizes.seconds, cores.load, connections=CONNECTIONS)
+            used = (server.cpu_time() - before).total / sizes.seconds
+        return {"per_second": load.per_second, "used": used, "p50": load.p50, "p99": load.p99}
+
+    def describe(self, sizes: Sizes) -> str:
+        return (
+            f"wrk -t1 -c{CONNECTIONS} for {sizes.seconds} s; each request computes for milliseconds"
+        )
