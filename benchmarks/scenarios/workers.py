@@ -18,10 +18,10 @@ PEERS = tuple(
 
 
 class Workers(Scenario):
-    """Requests that each take milliseconds of computing, so that asking takes no processor away.
+    """Requests that each take about a millisecond of computing, so that asking takes no processor away.
 
     The workers have all processors, and the load is on one of them too: wrk needs some
-    microseconds for a request, less than a hundredth of what it costs the server.
+    microseconds for a request, a few hundredths of what it costs the server.
     """
 
     name = "workers"
@@ -52,6 +52,4 @@ class Workers(Scenario):
         return {"per_second": load.per_second, "used": used, "p50": load.p50, "p99": load.p99}
 
     def describe(self, sizes: Sizes) -> str:
-        return (
-            f"wrk -t1 -c{CONNECTIONS} for {sizes.seconds} s; each request computes for milliseconds"
-        )
+        return f"wrk -t1 -c{CONNECTIONS} for {sizes.seconds} s; each request computes for a millisecond"
