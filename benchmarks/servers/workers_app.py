@@ -6,8 +6,8 @@ import sys
 from benchmarks.servers.startup import ADDRESS, arguments
 from toolkit.web import Application, RequestHandler
 
-STEPS = 50_000
-"""Of a loop: a few milliseconds, beside which asking costs nothing."""
+STEPS = 10_000
+"""Of a loop: about a millisecond, beside which asking costs little."""
 
 
 class ComputeHandler(RequestHandler):
