@@ -7,7 +7,7 @@ BENCH ?=
 
 BIN := .venv/bin
 
-.PHONY: demo test check lint types coverage test-system test-peers autobahn features fuzz bench clean
+.PHONY: demo test check lint types coverage test-system system-programs test-peers autobahn features fuzz bench clean
 
 demo: .venv/installed-demo
 	$(BIN)/python -m demos.showcase --port=$(PORT)
@@ -29,9 +29,11 @@ coverage: .venv/installed-test
 	$(BIN)/python -m coverage run --source=toolkit/wire -m pytest -q tests/wire
 	$(BIN)/python -m coverage report --fail-under=100
 
-test-system: .venv/installed-test
-	tests/system/install.sh
+test-system: .venv/installed-test system-programs
 	$(BIN)/python -m pytest -m system tests/system
+
+system-programs:
+	tests/system/install.sh
 
 # Programs of other frameworks here, and ours below other servers, in a venv of their own.
 test-peers: .venv-peers/installed
@@ -56,7 +58,7 @@ bench:
 	benchmarks/.venv/bin/python -m benchmarks.run $(BENCH)
 
 clean:
-	rm -rf .venv .venv-peers benchmarks/.venv build dist .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf .venv .venv-peers .venv-autobahn .venv-tornado benchmarks/.venv build dist .pytest_cache .mypy_cache .ruff_cache .coverage
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
