@@ -30,19 +30,21 @@ PEERS = tuple(
 """Each application on each server; those of one application are compared."""
 
 
+LAYOUT = Layout(
+    peers=PEERS,
+    columns=work_columns("req"),
+    figure="per_cpu_second",
+    unit="requests per CPU second",
+    comparisons=(
+        Comparison("uvicorn", "uvicorn-{loop}"),
+        Comparison("granian", "granian-{loop}"),
+    ),
+)
+
+
 class ASGI(Web):
     """The same requests as `hello`, of applications that others serve too."""
 
-    layout = Layout(
-        peers=PEERS,
-        columns=work_columns("req"),
-        figure="per_cpu_second",
-        unit="requests per CPU second",
-        comparisons=(
-            Comparison("uvicorn", "uvicorn-{loop}"),
-            Comparison("granian", "granian-{loop}"),
-        ),
-    )
-
     def __init__(self) -> None:
-        super().__init__("asgi", "13 bytes of text of ASGI applications", "/", is_hello)
+        title = "13 bytes of text of ASGI applications"
+        super().__init__("asgi", title, "/", is_hello, layout=LAYOUT)

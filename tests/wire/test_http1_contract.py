@@ -665,6 +665,36 @@ def test_a_whole_response_is_the_same_in_one_call(
         assert results[0] == results[1]
 
 
+@pytest.mark.parametrize(
+    ("request_", "status", "usual"),
+    [
+        (_GET, 200, True),
+        (_GET, 404, True),
+        (_GET, 204, False),
+        (_GET, 299, False),
+        (b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", 200, False),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 200, False),
+        (b"GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n", 200, False),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n", 200, False),
+    ],
+)
+def test_field_lines_of_a_usual_response_go_out_as_its_fields_would(
+    request_: bytes, status: int, usual: bool
+) -> None:
+    """With any other nothing has happened, and it can go out whole."""
+    results = []
+    for short in (True, False):
+        machine = Machine(SERVER)
+        machine.receive(request_)
+        machine.next_event()
+        sent = machine.send_lines(status, b"Server: s\r\n", b"") if short else None
+        assert (sent is not None) is (short and usual)
+        if sent is None:
+            sent = machine.send_whole(ResponseHead(status, [("Server", "s")]), b"")
+        results.append((sent, machine.keep_alive, machine.starved))
+    assert results[0] == results[1]
+
+
 def test_a_whole_response_of_text_that_is_no_field_is_refused() -> None:
     """Though it is said to be checked; and the machine can go on."""
     machine = Machine(SERVER)

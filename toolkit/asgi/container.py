@@ -4,7 +4,7 @@ import copy
 import inspect
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Self
 
@@ -93,24 +93,22 @@ class ASGIContainer:
         mounted._root_path = self._root_path or _checked(prefix)
         return mounted
 
-    def handle_exchange(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
-        """Return the coroutine that answers one request; called by the server."""
-        return self._serve(exchange)
-
     def _place(self, exchange: Exchange) -> Place:
+        """Have the connection keep what its requests have in common."""
         context = exchange.context
-        place: Place | None = context.memo
-        if place is None or place.owner is not self:
-            context.memo = place = Place(self, context, exchange.stream)
+        context.memo = place = Place(self, context, exchange.stream)
         return place
 
-    async def _serve(self, exchange: Exchange) -> None:
+    async def handle_exchange(self, exchange: Exchange) -> None:
+        """Answer one request; called by the server."""
         head = exchange.head
         if head.upgrade and is_upgrade(head):
             await self._serve_websocket(exchange)
             return
-        place = self._place(exchange)
         began = time.monotonic()
+        place = exchange.context.memo
+        if place is None or place.owner is not self:
+            place = self._place(exchange)
         scope = http_scope(exchange, place, self._root_path)
         if self._state:
             scope["state"] = self._state.copy()

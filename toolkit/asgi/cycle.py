@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from toolkit import files
-from toolkit._version import __version__
+from toolkit.asgi.lines import SERVER, Headers, Lines, lines_of, stamp
 from toolkit.asgi.messages import (
     OF_THE_CONNECTION,
     ClientDisconnected,
@@ -23,8 +23,6 @@ from toolkit.wire.grammar import list_items
 #: Bytes of content that an application gets at once, or of a file that are sent at once.
 PIECE = 64 * 1024
 
-SERVER = ("server", f"toolkit/{__version__}")
-
 #: Statuses without content, and those of them which may not even tell of a length.
 BODYLESS = frozenset((204, 205, 304))
 LENGTHLESS = frozenset((204, 205))
@@ -42,26 +40,20 @@ class HTTPCycle:
         gone: whether the application was told, or would be, that nobody is there.
     """
 
-    __slots__ = (
-        "_bodyless",
-        "_head",
-        "_received",
-        "_trailers",
-        "_waiting",
-        "exchange",
-        "gone",
-        "state",
-    )
+    # As it begins; an object has its own once that changes.
+    state = START
+    gone = False
+    _status = 0
+    _headers: Headers | None = None  # to be sent with the first of the content
+    _lines: Lines | None = None  # the same as they go over the wire, if they are plain
+    _head: ResponseHead | None = None  # the same otherwise
+    _bodyless = False
+    _trailers: list[Field] | None = None  # to come after the content
+    _received = False  # whether all of the content was
+    _waiting: Future[None] | None = None  # for the end
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.state = START
-        self.gone = False
-        self._bodyless = False
-        self._head: ResponseHead | None = None  # to be sent with the first of the content
-        self._trailers: list[Field] | None = None  # to come after the content
-        self._received = False  # whether all of the content was
-        self._waiting: Future[None] | None = None  # for the end
 
     # -- what comes ----------------------------------------------------------------------
 
@@ -117,48 +109,57 @@ class HTTPCycle:
             LocalProtocolError, TypeError, ValueError: it cannot be sent.
         """
         kind = message["type"]
-        if self.state == BODY and kind == "http.response.body":
-            head = self._head
-            if head is None or message.get("more_body"):
-                await self._send_piece(message.get("body", b""), bool(message.get("more_body")))
-                return
-            # All of the answer is here.
-            if self._trailers is not None:
-                await self._send_piece(message.get("body", b""), False)
-                return
-            if self.gone:
-                raise ClientDisconnected("the client is gone")
-            body = b"" if head.status in BODYLESS else message.get("body", b"")
-            future = self.exchange.respond(head, body)
-            self._head = None
-            self.state = DONE
-            if self._waiting is not None:
-                self._tell_end()
-            if future.done() and future.exception() is not None:
-                raise ClientDisconnected("the client is gone")
-        elif self.state == START and kind == "http.response.start":
+        state = self.state
+        if state == START and kind == "http.response.start":
             self._start(message)
+        elif state == BODY and kind == "http.response.body":
+            body = message.get("body", b"")
+            more = bool(message.get("more_body"))
+            if more or self._headers is None or self._trailers is not None:
+                await self._send_piece(body, more)
+            else:
+                self._respond(self._headers, body)
         else:
             await self._send_other(kind, message)
 
     def _start(self, message: Message) -> None:
-        fields = text_fields(message.get("headers", ()))
-        names = [name for name, _ in fields]
-        if not OF_THE_CONNECTION.isdisjoint(names):
-            fields = without_connection(fields)
-        if "date" not in names:
-            fields.append(("date", date_now()))
-        if "server" not in names:
-            fields.append(SERVER)
         status = message["status"]
-        if status in LENGTHLESS:
-            fields = [field for field in fields if field[0] != "content-length"]
         if not 200 <= status <= 999:
             raise ValueError(f"status {status}; 200 to 999 are allowed")
-        self._head = ResponseHead(status, fields)
+        headers = tuple(message.get("headers", ()))
+        self._lines = lines_of(headers)
+        if self._lines is None:
+            # What is wrong with them is told now.
+            self._head = response_head(status, headers)
+        self._status = status
+        self._headers = headers
         if message.get("trailers"):
             self._trailers = []
         self.state = BODY
+
+    def _respond(self, headers: Headers, body: bytes) -> None:
+        """Send all of the answer."""
+        if self.gone:
+            raise ClientDisconnected("the client is gone")
+        exchange = self.exchange
+        lines = self._lines
+        if (
+            lines is None
+            or (lines.length != len(body) and lines.length >= 0)
+            or not exchange.respond_lines(self._status, lines.raw + stamp(), body)
+        ):
+            head = self._head or response_head(self._status, headers)
+            future = exchange.respond(head, b"" if head.status in BODYLESS else body)
+            if future.done() and future.exception() is not None:
+                self._answered()
+                raise ClientDisconnected("the client is gone")
+        self._answered()
+
+    def _answered(self) -> None:
+        self._headers = None
+        self.state = DONE
+        if self._waiting is not None:
+            self._tell_end()
 
     async def _send_other(self, kind: str, message: Message) -> None:
         if self.state == START:
@@ -187,8 +188,10 @@ class HTTPCycle:
 
     async def _send_piece(self, data: bytes, more: bool) -> None:
         """Send a piece of the content, with the head before the first."""
-        head, self._head = self._head, None
-        if head is not None:
+        headers, self._headers = self._headers, None
+        head = None
+        if headers is not None:
+            head = self._head or response_head(self._status, headers)
             self._bodyless = head.status in BODYLESS
         if self._bodyless:
             data = b""
@@ -244,6 +247,21 @@ class HTTPCycle:
         except StreamClosedError as error:
             self.gone = True
             raise ClientDisconnected("the client is gone") from error
+
+
+def response_head(status: int, headers: Headers) -> ResponseHead:
+    """Return the head of an answer, with what the server adds and without what it decides."""
+    fields = text_fields(headers)
+    names = [name for name, _ in fields]
+    if not OF_THE_CONNECTION.isdisjoint(names):
+        fields = without_connection(fields)
+    if "date" not in names:
+        fields.append(("date", date_now()))
+    if "server" not in names:
+        fields.append(SERVER)
+    if status in LENGTHLESS:
+        fields = [field for field in fields if field[0] != "content-length"]
+    return ResponseHead(status, fields)
 
 
 def without_connection(fields: list[Field]) -> list[Field]:

@@ -6,6 +6,7 @@ from urllib.parse import unquote_to_bytes
 from toolkit.asgi.tls import tls_extension
 from toolkit.http1connection import ConnectionContext, Exchange
 from toolkit.iostream import IOStream
+from toolkit.wire.events import RequestHead
 
 #: Versions of ASGI: of the whole, and of its HTTP and WebSocket part. From 2.4 on `send` raises
 #: an OSError when the client is gone.
@@ -17,20 +18,20 @@ class Place:
 
     Attributes:
         owner: the container that keeps it.
-        scope: to be copied.
+        scope: to be copied; it tells of the request of `head`.
+        head: the last request: a client that keeps a connection sends the same again and again.
         tls: the extension of that name, None without TLS.
     """
 
-    __slots__ = ("owner", "scope", "tls")
+    __slots__ = ("head", "owner", "scope", "tls")
 
     def __init__(self, owner: object, context: ConnectionContext, stream: IOStream) -> None:
         self.owner = owner
+        self.head: RequestHead | None = None
         secure = context.protocol == "https"
         self.tls = tls_extension(stream)
         self.scope: dict[str, Any] = {
             "type": "http",
-            "asgi": VERSIONS,
-            "http_version": "1.1",
             "server": _server(stream, secure),
             "client": _client(context),
             "scheme": context.protocol,
@@ -39,8 +40,13 @@ class Place:
 
 def http_scope(exchange: Exchange, place: Place, root_path: str) -> dict[str, Any]:
     """Return the scope of a request."""
-    scope = _scope(exchange, place, root_path)
-    scope["method"] = exchange.head.method
+    head = exchange.head
+    if place.head is not head:
+        _tell(place, head, root_path)
+    # Applications may change all of it.
+    scope = place.scope.copy()
+    scope["asgi"] = VERSIONS.copy()
+    scope["headers"] = head.raw_fields.copy()
     extensions: dict[str, dict[str, Any]] = {
         "http.response.early_hint": {},
         "http.response.pathsend": {},
@@ -56,7 +62,8 @@ def websocket_scope(
     exchange: Exchange, place: Place, root_path: str, subprotocols: list[str]
 ) -> dict[str, Any]:
     """Return the scope of a WebSocket."""
-    scope = _scope(exchange, place, root_path)
+    scope = http_scope(exchange, place, root_path)
+    del scope["method"]
     scope["type"] = "websocket"
     scope["scheme"] = "wss" if place.scope["scheme"] == "https" else "ws"
     scope["subprotocols"] = subprotocols
@@ -67,21 +74,18 @@ def websocket_scope(
     return scope
 
 
-def _scope(exchange: Exchange, place: Place, root_path: str) -> dict[str, Any]:
-    """Return what both kinds have in common."""
-    head = exchange.head
+def _tell(place: Place, head: RequestHead, root_path: str) -> None:
+    """Have the scope of a place tell of a request."""
     target, _, query = _origin(head.target).partition("?")
     raw = target.encode("latin-1")
-    scope = place.scope.copy()
-    scope["asgi"] = VERSIONS.copy()
-    if head.version != "HTTP/1.1":
-        scope["http_version"] = head.version[5:]
+    scope = place.scope
+    scope["http_version"] = head.version[5:]
+    scope["method"] = head.method
     scope["root_path"] = root_path
     scope["path"] = target if "%" not in target and target.isascii() else _decoded(raw)
     scope["raw_path"] = raw
     scope["query_string"] = query.encode("latin-1")
-    scope["headers"] = head.raw_fields.copy()
-    return scope
+    place.head = head
 
 
 def _origin(target: str) -> str:

@@ -244,6 +244,31 @@ class Exchange(HTTPConnection):
             self._tell_answered()
         return stream.accepted()
 
+    def respond_lines(self, status: int, lines: bytes, body: bytes) -> bool:
+        """Send the whole answer when it is of the usual kind, from field lines as bytes.
+
+        Args:
+            lines: as of `Machine.send_lines`.
+        Returns:
+            Whether it was sent; if not, `respond` is the way.
+        """
+        connection = self._connection
+        if connection is None or connection.exchange is not self or self.extra_fields:
+            return False
+        stream = connection.stream
+        if stream.closed():
+            return False
+        raw = connection.machine.send_lines(status, lines, body)
+        if raw is None:
+            return False
+        stream.write_nowait(raw)
+        self.status = status
+        self.sent = len(body)
+        self.answer_ended = True
+        if self._watched:
+            self._tell_answered()
+        return True
+
     def interim(self, head: ResponseHead) -> None:
         """Send a 1xx response; the final one is still to come."""
         connection = self._open()

@@ -533,6 +533,24 @@ class Machine:
                 return raw
         return self.send_head(head, body, True)
 
+    def send_lines(self, status: int, lines: bytes, body: bytes) -> bytes | None:
+        """Return the bytes of a whole response of the usual kind; None when it is another.
+
+        Then nothing has changed, and `send_whole` is the way.
+
+        Args:
+            lines: of fields, each with its CRLF; known to hold nothing that may not be sent,
+                nor a word on framing or the connection.
+        """
+        if self._in == _END and self._out == writer.HEAD and self._keep_alive and self._server:
+            raw = writer.write_usual_lines(status, lines, self._request, body)
+            if raw is not None:
+                self._body = None
+                self._in = _HEAD
+                self._interim = 0
+                return raw
+        return None
+
     def _send_response(self, head: ResponseHead, body: bytes, end: bool) -> writer.Written:
         if not self._server:
             raise LocalProtocolError("a client sends requests")

@@ -31,6 +31,7 @@ _WITHOUT_CONTENT = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONN
 _FRAMING = frozenset(("content-length", "transfer-encoding"))
 _BODYLESS = frozenset((204, 205, 304))
 _USUAL = frozenset(status for status in STATUS_LINES if status >= 200) - _BODYLESS
+_USUAL_LINES = {status: STATUS_LINES[status].encode() for status in _USUAL}
 #: Methods whose responses do not say by themselves whether content follows.
 _SPECIAL = frozenset(("HEAD", "CONNECT"))
 
@@ -120,6 +121,19 @@ def write_usual(head: ResponseHead, request: RequestHead, body: bytes) -> bytes 
         return f"{lines}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
     except UnicodeEncodeError:
         return None
+
+
+def write_usual_lines(status: int, lines: bytes, request: RequestHead, body: bytes) -> bytes | None:
+    """Write what `write_usual` does, from field lines; None as there."""
+    start_line = _USUAL_LINES.get(status)
+    if (
+        start_line is None
+        or not request.keep_alive
+        or request.method in _SPECIAL
+        or request.version == "HTTP/1.0"
+    ):
+        return None
+    return b"%b%bContent-Length: %d\r\n\r\n%b" % (start_line, lines, len(body), body)
 
 
 def write_interim(head: ResponseHead) -> bytes:
