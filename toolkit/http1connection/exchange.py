@@ -102,10 +102,24 @@ class Exchange(HTTPConnection):
             RemoteProtocolError: too large or malformed; the answer should be its `status`.
             StreamClosedError: the client is gone.
         """
-        pieces = []
+        pieces: list[bytes] = []
         while piece := await self.read_some(sys.maxsize):
             pieces.append(piece)
+            if self._may_gather():
+                if not self.content_ended:
+                    await self._open().gather(pieces)
+                if self.content_ended:
+                    break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _may_gather(self) -> bool:
+        """Say whether only plain content of a known length comes, and nothing behind it."""
+        return (
+            self.head.length > 0
+            and self._connection is not None
+            and self._decoder is None
+            and self._body_deadline is None
+        )
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the content as it comes, in pieces of at most the chunk size; errors as `read`.
