@@ -754,7 +754,9 @@ class RequestHandler:
         """
         data = b"".join(self._write_buffer)
         self._write_buffer = []
-        exchange = self._exchange
+        exchange: Exchange = self.request.connection
+        if data and self._headers_written and not self._transforms:
+            return exchange.push(data)
         if not exchange.closed:
             if not self._headers_written:
                 data = self._transform_first(data, include_footers)
