@@ -29,7 +29,10 @@ def json_encode(value: Any) -> str:
     ``</``, which could end it, comes as ``<\\/``, and ``<!--``, after which an end would be
     overlooked, as ``<\\u0021--``.
     """
-    return json.dumps(value).replace("</", "<\\/").replace("<!--", "<\\u0021--")
+    text = json.dumps(value)
+    if "<" in text:
+        text = text.replace("</", "<\\/").replace("<!--", "<\\u0021--")
+    return text
 
 
 def json_decode(value: str | bytes) -> Any:
@@ -92,12 +95,15 @@ def parse_qs_bytes(
     if max_num_fields is not None and count > max_num_fields:
         raise ValueError(f"{count} fields in a query; {max_num_fields} are allowed")
     found: dict[str, list[bytes]] = {}
+    quoted = b"%" in raw
     for field in raw.replace(b"+", b" ").split(b"&"):
         name, equals, value = field.partition(b"=")
         if not equals and strict_parsing:
             raise ValueError(f"a field of a query has no '=': {field[:100]!r}")
         if value or (field and keep_blank_values):
-            found.setdefault(_unquote(name).decode("latin-1"), []).append(_unquote(value))
+            if quoted:
+                name, value = _unquote(name), _unquote(value)
+            found.setdefault(name.decode("latin-1"), []).append(value)
     return found
 
 

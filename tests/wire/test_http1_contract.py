@@ -636,6 +636,8 @@ _GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
         (_GET, 299, None, []),
         (_GET, 200, "Fine", []),
         (_GET, 200, None, [("content-length", "0")]),
+        (_GET, 200, None, [("Content-Length", "5"), ("Server", "s")]),
+        (_GET, 200, None, [("Content-Length", "5"), ("Content-Length", "5")]),
         (_GET, 200, None, [("Connection", "close")]),
         (_GET.replace(b"GET", b"HEAD"), 200, None, []),
         (_GET.replace(b"1.1", b"1.0"), 200, None, []),
@@ -693,6 +695,19 @@ def test_field_lines_of_a_usual_response_go_out_as_its_fields_would(
             sent = machine.send_whole(ResponseHead(status, [("Server", "s")]), b"")
         results.append((sent, machine.keep_alive, machine.starved))
     assert results[0] == results[1]
+
+
+def test_a_whole_response_may_follow_the_end_of_its_request() -> None:
+    """The next cycle begins as where nobody has read that end."""
+    request = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"
+    for reads in (2, 3):
+        machine = Machine(SERVER)
+        for _ in range(2):
+            machine.receive(request)
+            seen = [type(machine.next_event()) for _ in range(reads)]
+            assert seen == [RequestHead, Data, EndOfMessage][:reads]
+            machine.send_whole(ResponseHead(200, [], checked=True), b"")
+            assert machine.idle
 
 
 def test_a_whole_response_of_text_that_is_no_field_is_refused() -> None:

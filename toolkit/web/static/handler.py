@@ -50,12 +50,8 @@ _SIBLINGS = Siblings()
 #: Headers that depend on the file alone.
 _FIELDS = ("Accept-Ranges", "Etag", "Last-Modified", "Content-Type", "Content-Length")
 #: Requests with these are not all answered alike.
-_CONDITIONS = (
-    "range",
-    "if-match",
-    "if-none-match",
-    "if-modified-since",
-    "if-unmodified-since",
+_CONDITIONS = frozenset(
+    ("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 )
 #: Methods that decide on an answer, besides those that find and read the file.
 _ANSWERING = (
@@ -246,7 +242,7 @@ class StaticFileHandler(RequestHandler):
         A file of 4 KB costs 6 µs more than a handler that writes as much; by the whole way 33.
         """
         request = self.request
-        if file.fields is None or request.query or any(map(request.has_header, _CONDITIONS)):
+        if file.fields is None or request.query or request.has_any_header(_CONDITIONS):
             return False
         for name, value in file.fields:
             self._headers.put(name, value)

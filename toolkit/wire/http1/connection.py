@@ -524,7 +524,8 @@ class Machine:
 
     def send_whole(self, head: ResponseHead, body: bytes) -> bytes:
         """Return the bytes of a whole response: as `send_head`, to which nothing is added."""
-        if self._in == _END and self._out == writer.HEAD and self._keep_alive and self._server:
+        whole = self._in == _END or self._in == _PAUSED
+        if whole and self._out == writer.HEAD and self._keep_alive and self._server:
             raw = writer.write_usual(head, self._request, body)
             if raw is not None:
                 self._body = None

@@ -101,8 +101,8 @@ def write_response(
 def write_usual(head: ResponseHead, request: RequestHead, body: bytes) -> bytes | None:
     """Write a whole response of the usual kind; None leaves any other to `write_response`.
 
-    It comes with no word on framing, to a client of HTTP/1.1 that keeps its connection. To
-    look at all else beside it took one request 0.5 µs.
+    It comes with no word on framing but its right length, to a client of HTTP/1.1 that keeps
+    its connection. To look at all else beside it took one request 0.5 µs.
     """
     if (
         head.status not in _USUAL
@@ -113,12 +113,17 @@ def write_usual(head: ResponseHead, request: RequestHead, body: bytes) -> bytes 
     ):
         return None
     lines = STATUS_LINES[head.status]
+    length = str(len(body))
+    told = False
     for name, value in head.fields:
         if name not in PLAIN_NAMES and name.lower() in FRAMING_NAMES:
-            return None
+            if told or value != length or name != "Content-Length":
+                return None
+            told = True
+            continue
         lines += f"{name}: {value}\r\n"
     try:
-        return f"{lines}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
+        return f"{lines}Content-Length: {length}\r\n\r\n".encode("latin-1") + body
     except UnicodeEncodeError:
         return None
 
