@@ -260,7 +260,9 @@ def test_other_values_are_kept_as_they_are(
 
 
 @each_way
-@pytest.mark.parametrize(("name", "value"), [("X", b"y"), ("X", 5), ("X", None), (b"X", "y")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("X", bytearray()), ("X", 5), ("X", None), (b"X", "y")]
+)
 def test_what_is_no_text_is_a_type_error(
     way: Callable[[object, object], HTTPHeaders], name: object, value: object
 ) -> None:
@@ -268,9 +270,20 @@ def test_what_is_no_text_is_a_type_error(
         way(name, value)
 
 
-def test_a_list_holds_text_alone() -> None:
+@each_way
+def test_bytes_are_a_value_of_one_character_each(
+    way: Callable[[object, object], HTTPHeaders],
+) -> None:
+    """And are checked as text is."""
+    assert way("X", b"a\xff")["X"] == "a\xff"
+    with pytest.raises(HTTPInputError, match="control character"):
+        way("X", b"a\r\nb")
+
+
+def test_a_list_holds_text_and_bytes_alone() -> None:
+    assert HTTPHeaders({"X": ["1", b"2"]}).get_list("X") == ["1", "2"]
     with pytest.raises(TypeError, match="str is needed"):
-        HTTPHeaders({"X": ["1", b"2"]})
+        HTTPHeaders({"X": ["1", 2]})
 
 
 @pytest.mark.parametrize("value", ["\u20ac", "\u6d4b\u8bd5.txt", "\u2028", "\U0001f600"])

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import Context
 from typing import Any, Self, Unpack, cast
@@ -375,7 +375,7 @@ class HTTPClient:
         async def request() -> StreamedResponse:
             return await self._async_client.request(method, url, **arguments)
 
-        return cast(StreamedResponse, self._io_loop.run_sync(request))
+        return cast(StreamedResponse, self._run(request))
 
     def fetch(self, request: HTTPRequest | str, **kwargs: Any) -> HTTPResponse:
         """Send a request and return the response.
@@ -386,4 +386,9 @@ class HTTPClient:
         async def fetch() -> HTTPResponse:
             return await self._async_client.fetch(request, **kwargs)
 
-        return cast(HTTPResponse, self._io_loop.run_sync(fetch))
+        return cast(HTTPResponse, self._run(fetch))
+
+    def _run(self, function: Callable[[], Awaitable[Any]]) -> Any:
+        if self._closed:
+            raise RuntimeError("request on closed HTTPClient")
+        return self._io_loop.run_sync(function)

@@ -1,7 +1,14 @@
 """What a request carries: bytes, or pieces that are made while they are sent."""
 
 import inspect
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+)
 
 #: Sends a piece of content; what it returns is done when more should be sent.
 Write = Callable[[bytes], Awaitable[None]]
@@ -25,9 +32,14 @@ class Content:
         raise NotImplementedError
 
     async def write_to(self, write: Write) -> None:
-        """Send the pieces by `write`."""
-        async for piece in self:
-            await write(piece)
+        """Send the pieces by `write`; a generator is closed even if they are not all wanted."""
+        pieces = aiter(self)
+        try:
+            async for piece in pieces:
+                await write(piece)
+        finally:
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
 
 
 class Pieces(Content):

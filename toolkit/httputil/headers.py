@@ -36,7 +36,7 @@ class HTTPHeaders(MutableMapping[str, str]):
 
     Raises:
         HTTPInputError: a name is not a token, or a value holds a control character.
-        TypeError: a value is not text.
+        TypeError: a value is neither text nor bytes, which stand for one character each.
     """
 
     __slots__ = ("_several", "_values")
@@ -92,7 +92,7 @@ class HTTPHeaders(MutableMapping[str, str]):
                 itself sends; False allows characters beyond U+00FF, as the headers of a
                 part of a body may hold in UTF-8.
         """
-        _check_field(name, value, _chars_are_bytes)
+        value = _checked(name, value, _chars_are_bytes)
         self._append(normalize_name(name), value)
 
     def _append(self, name: str, value: str) -> None:
@@ -134,12 +134,11 @@ class HTTPHeaders(MutableMapping[str, str]):
             if isinstance(value, list):
                 self._set_several(name, value)
                 return
-            _check_field(name, value)
+            value = _checked(name, value)
         self._values[normalize_name(name)] = value
 
     def _set_several(self, name: str, values: list[str]) -> None:
-        for value in values:
-            _check_field(name, value)
+        values = [_checked(name, value) for value in values]
         self._values.pop(normalize_name(name), None)
         for value in values:
             self._append(normalize_name(name), value)
@@ -196,7 +195,10 @@ class HTTPHeaders(MutableMapping[str, str]):
         self.add(name, value.strip(HTTP_WHITESPACE), _chars_are_bytes=_chars_are_bytes)
 
 
-def _check_field(name: str, value: str, chars_are_bytes: bool = True) -> None:
+def _checked(name: str, value: str | bytes, chars_are_bytes: bool = True) -> str:
+    """Return the value of a field as text."""
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
     if not (isinstance(name, str) and isinstance(value, str)):
         raise TypeError(f"header {excerpt(repr(name))}: {excerpt(repr(value))}; str is needed")
     if not is_token(name):
@@ -204,3 +206,4 @@ def _check_field(name: str, value: str, chars_are_bytes: bool = True) -> None:
     forbidden = value.translate(FIELD_TEXT)
     if forbidden and (chars_are_bytes or min(forbidden) < "\u0100"):
         raise HTTPInputError(f"header value {excerpt(value)} holds a control character")
+    return value
