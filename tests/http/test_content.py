@@ -7,6 +7,7 @@ import socket
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from toolkit.http1connection import Exchange
 from toolkit.http1connection.exchange import MAX_RATIO
 from toolkit.web import RequestHandler, stream_request_body
 from toolkit.wire.coding import RATIO_FREE
-from toolkit.wire.errors import LocalProtocolError
+from toolkit.wire.errors import LocalProtocolError, TruncatedError
 from toolkit.wire.events import ResponseHead
 
 MEBIBYTE = 1024 * 1024
@@ -139,6 +140,38 @@ async def test_content_of_a_first_look_is_not_lost(serve: Serve) -> None:
 
     site = serve(Reader(read), chunk_size=100)
     assert (await site.ask(post("/", content))).body == content
+
+
+async def test_all_of_a_content_is_read_up_to_the_next_request(serve: Serve) -> None:
+    """However it comes, what stands behind it in the same chunk is not part of it."""
+    content = bytes(range(256)) * 400
+    site = serve(Reader(lambda exchange: exchange.read()))
+    client = await site.client()
+    request = post("/", content)
+    stream = request + request
+    cuts = [0, 100, 30_000, 30_001, len(request) - 1, len(request) + 70, len(stream)]
+    for start, end in pairwise(cuts):
+        await client.send(stream[start:end])
+        await turns()
+    assert [(await client.answer()).body for _ in range(2)] == [content, content]
+
+
+async def test_the_end_of_a_client_within_content_is_told_to_its_reader(serve: Serve) -> None:
+    """Who waits for all of it hears of it as who takes piece after piece does."""
+
+    async def read(exchange: Exchange) -> bytes:
+        try:
+            return await exchange.read()
+        except TruncatedError:
+            return b"truncated"
+
+    site = serve(Reader(read))
+    client = await site.client()
+    for piece in (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nab", b"cd"):
+        await client.send(piece)
+        await turns()
+    client.shut()
+    assert (await client.answer()).body == b"truncated"
 
 
 async def test_decoded_content_of_a_first_look_is_not_lost(serve: Serve) -> None:

@@ -319,8 +319,8 @@ class Exchange(HTTPConnection):
     def push(self, data: bytes) -> "Future[None]":
         """Send a piece of the content, and return a future of what `drained` waits for.
 
-        A client that is gone is told of by the future alone. In an answer of many pieces this
-        is what each costs: a third less than by `send` and `flushed`.
+        A client that is gone is told of by the future alone. To write and flush a piece takes
+        a quarter fewer instructions by this than by `send` and `flushed`.
 
         Raises:
             LocalProtocolError: as `send`.

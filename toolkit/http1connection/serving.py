@@ -404,8 +404,8 @@ class ServerConnection:
     async def gather(self, pieces: list[bytes]) -> None:
         """Take the rest of content of a known length, of which some has come already.
 
-        To wake the reader for each chunk, and have those that came meanwhile put together,
-        took twice as long for 1 MiB. Returns early where the client has sent its last.
+        The reader is not woken for each chunk, and no chunks are put together meanwhile.
+        Returns early where the client has sent its last.
 
         Raises:
             StreamClosedError, RemoteProtocolError: as `wait_for_data`.

@@ -114,7 +114,7 @@ async def serve(
 def _takes(handler: RequestHandler, method: str) -> bool:
     """Say whether a handler takes a method, one of those that it supports.
 
-    To list all of them for it took a POST 4 µs.
+    The list of all of them is made only where that is not plain.
     """
     if not handler._decides_methods:
         own = getattr(type(handler), _METHOD_NAMES.get(method) or method.lower(), None)
