@@ -162,6 +162,21 @@ class SecurePeer(Peer):
             await self._loop.sock_sendall(self.socket, self._outgoing.read())
 
 
+class Counting:
+    """Stands before a stream's transport and keeps what is written to it."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.writes: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(bytes(data))
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class Pairs:
     """Makes connected pairs, and closes all of them at the end."""
 

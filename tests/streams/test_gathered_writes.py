@@ -8,28 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.streams.peers import Peer
+from tests.streams.peers import Counting, Peer
 from toolkit.iostream import IOStream, StreamBufferFullError, StreamClosedError
 from toolkit.tcpserver import TCPServer
 
 LINES = b"".join(b"line %d\n" % number for number in range(100))
 
 Handler = Callable[[IOStream], Awaitable[None]]
-
-
-class Counting:
-    """Stands before a stream's transport and keeps what is written to it."""
-
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-        self.writes: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        self.writes.append(bytes(data))
-        self._transport.write(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
 
 
 class Service(TCPServer):
@@ -172,3 +157,22 @@ async def test_a_peer_that_takes_nothing_makes_the_writer_wait() -> None:
         assert rounds < 10_000
         assert service.counting.get_write_buffer_size() <= 3 * 65536
         peer.socket.close()
+
+
+async def test_what_is_gathered_leaves_with_the_turn_of_the_loop() -> None:
+    """Be it in a callback of any kind; a piece too many has all of them leave before."""
+
+    async def gathering(stream: IOStream) -> None:
+        await asyncio.sleep(0)
+        for _ in range(3):
+            stream.gather()
+            await stream.write(b"piece ")
+        await asyncio.sleep(0)
+        for _ in range(3):
+            stream.gather()
+            await stream.write(b"x" * 30_000)
+
+    async with connected(gathering) as (service, peer):
+        whole = b"piece " * 3 + b"x" * 90_000
+        assert await peer.receive(len(whole)) == whole
+        assert service.counting.writes == [b"piece " * 3, b"x" * 90_000]

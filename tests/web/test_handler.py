@@ -12,6 +12,7 @@ import pytest
 
 from tests.http.client import Serve, Site, get, post
 from tests.loops import expect_log
+from tests.streams.peers import Counting
 from toolkit.iostream import IOStream, StreamClosedError
 from toolkit.web import (
     Application,
@@ -266,6 +267,28 @@ async def test_flush_sends_what_there_is(serve: Serve) -> None:
     assert (answer.get("x-early"), answer.get("x-late")) == ("yes", None)
     assert (answer.get("transfer-encoding"), answer.get("content-length")) == ("chunked", None)
     assert (await client.get()).text == "one two"
+
+
+async def test_pieces_that_are_flushed_in_one_turn_leave_as_one(serve: Serve) -> None:
+    """Up to 64 KiB: a system call for each would take longer than all else."""
+    counting: list[Counting] = []
+
+    class Handler(RequestHandler):
+        async def get(self) -> None:
+            counting.append(self.count())
+            for _ in range(100):
+                self.write(b"x" * 100)
+                await self.flush()
+
+        def count(self) -> Counting:
+            stream = self.request.connection.stream
+            stream._transport = counted = Counting(stream.transport)
+            return counted
+
+    answer = await serve([("/", Handler)]).get()
+    assert answer.body == b"x" * 10_000
+    # The head with the first piece, then all others with the end.
+    assert len(counting[0].writes) == 2
 
 
 async def test_flush_of_nothing_sends_the_head(serve: Serve) -> None:

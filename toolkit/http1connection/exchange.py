@@ -319,8 +319,9 @@ class Exchange(HTTPConnection):
     def push(self, data: bytes) -> "Future[None]":
         """Send a piece of the content, and return a future of what `drained` waits for.
 
-        A client that is gone is told of by the future alone. To write and flush a piece takes
-        a quarter fewer instructions by this than by `send` and `flushed`.
+        What is pushed in one turn of the loop leaves as one, see `IOStream.gather`. A client
+        that is gone is told of by the future alone. To write and flush a piece takes a quarter
+        fewer instructions by this than by `send` and `flushed`.
 
         Raises:
             LocalProtocolError: as `send`.
@@ -330,9 +331,11 @@ class Exchange(HTTPConnection):
             if not self.closed:
                 self.send(data)
             return self.flushed()
+        stream = connection.stream
+        stream.gather()
         connection.write(connection.machine.send_data(data))
         self.sent += len(data)
-        return connection.stream.accepted()
+        return stream.accepted()
 
     async def send_file(self, file: int, offset: int, count: int) -> int:
         """Send a piece of a file, as `IOStream.send_file`, in an answer with Content-Length.

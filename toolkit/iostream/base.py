@@ -138,6 +138,17 @@ class BaseIOStream(Incoming):
         else:
             self._corked = data
 
+    def gather(self) -> None:
+        """Keep what is written from here to the end of this turn of the loop, and send it as one.
+
+        That is up to 64 KiB, and only where nothing waits to be sent already. A system call
+        takes longer than it takes to make a short message.
+        """
+        transport = self._transport
+        if self._corked is None and transport is not None and not transport.get_write_buffer_size():
+            self._corked = b""
+            self._loop.call_soon(self._uncork)
+
     def _keep(self, corked: bytes | bytearray, data: bytes) -> None:
         """Add to what leaves at the end of the callback."""
         if type(corked) is not bytearray:
