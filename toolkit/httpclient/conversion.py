@@ -217,7 +217,7 @@ def headers_of(headers: Any) -> HTTPHeaders:
         ValueError: a name or a value that cannot be sent.
     """
     if not headers:
-        return HTTPHeaders()
+        return HTTPHeaders.trusted({})
     if isinstance(headers, HTTPHeaders):
         return headers.copy()
     pairs: Iterable[tuple[Any, Any]] = headers.items() if isinstance(headers, Mapping) else headers

@@ -1,6 +1,6 @@
 """The links that give a request what every request has."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 
 from toolkit._version import __version__
@@ -33,12 +33,12 @@ def complete(request: OutgoingRequest) -> None:
             request.expect_continue = expectation.lower() == "100-continue"
 
 
-async def authorize(request: OutgoingRequest, call_next: CallNext) -> StreamedResponse:
+def authorize(request: OutgoingRequest, call_next: CallNext) -> Awaitable[StreamedResponse]:
     """Add the credentials of a request, where they are for the scheme Basic."""
     credentials = request.credentials
     if credentials is not None and request.auth_mode == "basic":
         request.headers["Authorization"] = basic_authorization(*credentials)
-    return await call_next(request)
+    return call_next(request)
 
 
 class EnvironmentProxy:

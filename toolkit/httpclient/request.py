@@ -164,7 +164,7 @@ class HTTPRequest:
 
     @headers.setter
     def headers(self, value: dict[str, str] | HTTPHeaders | None) -> None:
-        self._headers = HTTPHeaders() if value is None else value
+        self._headers = HTTPHeaders.trusted({}) if value is None else value
 
     @property
     def body(self) -> bytes:
