@@ -5,7 +5,7 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pycurl
@@ -292,7 +292,7 @@ class CurlAsyncHTTPClient(AsyncHTTPClient):
             )
             return -1
         if callback is not None:
-            self.io_loop.add_callback(callback, line)
+            self._keep(transfer, callback, line)
         line = line.rstrip("\r\n")
         match = _STATUS_LINE.fullmatch(line)
         if match is not None:
@@ -320,21 +320,25 @@ class CurlAsyncHTTPClient(AsyncHTTPClient):
         if transfer.request.streaming_callback is None:
             transfer.buffer.write(data)
             return None
-        if not transfer.pending:
-            self.io_loop.add_callback(self._deliver, transfer)
-        transfer.pending.append(data)
+        self._keep(transfer, transfer.request.streaming_callback, data)
         transfer.pending_size += len(data)
         return None
+
+    def _keep(self, transfer: Transfer, callback: Callable[[Any], None], data: str | bytes) -> None:
+        """Keep a call for when libcurl has returned; the program may use it meanwhile."""
+        if not transfer.pending:
+            self.io_loop.add_callback(self._deliver, transfer)
+        transfer.pending.append((callback, data))
 
     def _deliver(self, transfer: Transfer) -> None:
         """Give the program what has come, and have libcurl go on if it waits for that."""
         pending, transfer.pending = transfer.pending, []
         transfer.pending_size = 0
-        for piece in pending:
+        for callback, data in pending:
             try:
-                transfer.request.streaming_callback(piece)
+                callback(data)
             except Exception:
-                app_log.error("Exception in callback %r", transfer.callback, exc_info=True)
+                app_log.error("Exception in callback %r", callback, exc_info=True)
         if transfer.paused is not None:
             handle, transfer.paused = transfer.paused, None
             if self._transfers.get(handle) is transfer:

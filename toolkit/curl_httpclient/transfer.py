@@ -30,7 +30,8 @@ class Transfer:
     """A request under way.
 
     Attributes:
-        pending: pieces that a `streaming_callback` is still to get, of `pending_size` bytes.
+        pending: calls of the program's callbacks that are still to be made, with pieces of the
+            body of `pending_size` bytes.
         paused: the handle that waits until it has got them; None for no wait.
         queued: when it came, and `started` when its turn was, by the loop's clock.
         error: what a callback of the program, or a limit, ended it with.
@@ -46,7 +47,7 @@ class Transfer:
     reason: str = ""
     header_size: int = 0
     size: int = 0
-    pending: list[bytes] = field(default_factory=list)
+    pending: list[tuple[Callable[[Any], None], str | bytes]] = field(default_factory=list)
     pending_size: int = 0
     paused: Any = None
     error: BaseException | None = None
