@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+import datetime
 import gzip
+import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.client.test_pool import Counted
 from tests.http.scripted import Caller, Start
@@ -18,6 +22,7 @@ from toolkit.simple_httpclient import (
     HTTPTimeoutError,
     SimpleAsyncHTTPClient,
 )
+from toolkit.testing import ExpectLog
 from toolkit.testing.mock_transport import Answer, MockTransport
 from toolkit.wire.challenges import parse_authentication_info, parse_challenges
 
@@ -236,6 +241,108 @@ async def test_a_long_challenge_is_read_or_refused_at_once(prefix: str, byte: st
         transport.on("*", "*", Answer(401, headers={"WWW-Authenticate": value}))
         async with SimpleAsyncHTTPClient(force_instance=True, transport=transport) as client:
             await client.get("http://a.example/", auth=("u", "p"), auth_mode="digest")
+
+
+# -- what requests say -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", ["a\rb", "a\nb", "a\r\nX: y", "a\0b"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        lambda bad: {"method": bad},
+        lambda bad: {"method": "GET", "headers": {"X": bad}},
+        lambda bad: {"method": "GET", "headers": {bad: "x"}},
+        lambda bad: {"method": "GET", "headers": [("X", bad)]},
+        lambda bad: {"method": "GET", "auth": (bad, "p")},
+        lambda bad: {"method": "GET", "auth": ("u", bad)},
+        lambda bad: {"method": "GET", "proxy": f"http://{bad}/"},
+        lambda bad: {"method": "GET", "url": f"http://a/{bad}"},
+        lambda bad: {"method": "GET", "url": f"http://{bad}/"},
+        lambda bad: {"method": "GET", "url": f"http://a/?{bad}"},
+    ],
+)
+async def test_what_ends_a_line_is_refused_in_each_argument(
+    start: Start, client: SimpleAsyncHTTPClient, arguments: Any, bad: str
+) -> None:
+    """CVE-2019-9740, CVE-2020-26116, CVE-2023-49081 and their like."""
+    server = await start(OK)
+    with pytest.raises(ValueError):
+        await client.request(**{"url": server.url(), **arguments(bad)})
+    assert server.heads == []
+
+
+@pytest.mark.parametrize("where", ["params", "form"])
+async def test_what_ends_a_line_is_encoded_in_values(
+    start: Start, client: SimpleAsyncHTTPClient, where: str
+) -> None:
+    """Names and values of queries and forms may hold any character."""
+    bodies = []
+
+    async def listen(caller: Caller) -> None:
+        head = await caller.head()
+        length = head.partition("Content-Length: ")[2].partition("\r\n")[0]
+        bodies.append(head.encode() + await caller.reader.readexactly(int(length)))
+        await caller.say(OK)
+
+    server = await start(listen)
+    options: Any = {where: {"a\r\nb": "c\r\nd\0"}}
+    await client.post(server.url(), **{"content": b"", **options} if where == "params" else options)
+    assert b"a%0D%0Ab=c%0D%0Ad%00" in bodies[0]
+
+
+# -- TLS ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "good"),
+    [
+        (["127.0.0.1"], True),
+        (["localhost"], False),
+        (["*.0.0.1"], False),
+        (["127.0.0.2", "other.example"], False),
+    ],
+)
+async def test_a_certificate_has_to_be_for_the_address(
+    start: Start, client: SimpleAsyncHTTPClient, tmp_path: Path, names: list[str], good: bool
+) -> None:
+    """An address is not a name, and no wildcard stands for a part of one (RFC 9110 §4.3.4)."""
+    await check(start, client, tmp_path, good, names=names)
+
+
+async def test_a_certificate_that_has_expired_is_refused(
+    start: Start, client: SimpleAsyncHTTPClient, tmp_path: Path
+) -> None:
+    """Whoever has signed it."""
+    past = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
+    await check(start, client, tmp_path, False, names=["127.0.0.1"], not_after=past)
+
+
+async def check(
+    start: Start,
+    client: SimpleAsyncHTTPClient,
+    tmp_path: Path,
+    good: bool,
+    *,
+    names: list[str],
+    not_after: datetime.datetime | None = None,
+) -> None:
+    """Ask a server that has a certificate of an authority that is trusted."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names, not_after=not_after).configure_cert(context)
+    server = await start(OK, context)
+    options = ConnectOptions(ca_certs=str(tmp_path / "ca.pem"))
+    if good:
+        assert (await client.get(server.url(scheme="https"), options=options)).content == b"ok"
+    else:
+        with (
+            ExpectLog("toolkit.general", "SSL Error"),
+            pytest.raises(ssl.SSLCertVerificationError),
+        ):
+            await client.get(server.url(scheme="https"), options=options)
+    assert len(server.heads) == good
 
 
 # -- time --------------------------------------------------------------------------------
