@@ -20,7 +20,7 @@ async def discard(response: StreamedResponse) -> None:
     length = response.headers.get("Content-Length", "")
     if length.isascii() and length.isdigit() and int(length[:10]) <= MAX_DISCARD:
         try:
-            await response.read()
+            await response.read(MAX_DISCARD)  # of little, decoding may make much
         except Exception as error:
             gen_log.debug("Content of %r, which nobody wants, failed: %s", response, error)
     await response.aclose()

@@ -1,41 +1,24 @@
-"""A client that is built on libcurl, where the package pycurl is installed (extra ``curl``).
-
-It does what libcurl does: proxies of all kinds, ``prepare_curl_callback`` for options that
-nothing else here has, devices as `network_interface`. For the rest
-`simple_httpclient.SimpleAsyncHTTPClient` does as well, streams both ways, and needs no package.
-
-Example::
-
-    AsyncHTTPClient.configure("toolkit.curl_httpclient.CurlAsyncHTTPClient")
-"""
+"""The client: libcurl's multi interface on a loop of ours."""
 
 import functools
-import inspect
 import logging
 import re
 import time
-import unicodedata
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from io import BytesIO
 from typing import Any
 
 import pycurl
 
-from toolkit.escape import native_str, utf8
-from toolkit.gen import is_coroutine_function
+from toolkit.curl_httpclient.setting import set_options
+from toolkit.curl_httpclient.transfer import Callback, CurlError, Transfer
+from toolkit.escape import native_str
 from toolkit.httpclient.base import AsyncHTTPClient
-from toolkit.httpclient.conversion import headers_of
-from toolkit.httpclient.defaults import USER_AGENT
-from toolkit.httpclient.errors import HTTPClientError
 from toolkit.httpclient.request import EffectiveRequest, HTTPRequest
 from toolkit.httpclient.response import HTTPResponse
-from toolkit.httputil import HTTPHeaders, HTTPInputError
+from toolkit.httputil import HTTPInputError
 from toolkit.ioloop import IOLoop
 from toolkit.log import app_log
-from toolkit.wire.errors import excerpt
-from toolkit.wire.grammar import is_token
 
 curl_log = logging.getLogger("toolkit.curl_httpclient")
 
@@ -48,25 +31,7 @@ MAX_PENDING = 1024 * 1024
 #: Milliseconds between two looks at transfers that no event has come of.
 FORCE_TIMEOUT = 1000
 
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-Callback = Callable[[HTTPResponse], None]
-
 _STATUS_LINE = re.compile(r"HTTP/[0-9.]+ ([0-9]{3}) ?(.*)", re.ASCII)
-#: Methods that libcurl has an option of their own for.
-_METHODS = {
-    "GET": pycurl.HTTPGET,
-    "POST": pycurl.POST,
-    "PUT": pycurl.UPLOAD,
-    "HEAD": pycurl.NOBODY,
-}
-_CUSTOM_METHODS = frozenset(("DELETE", "OPTIONS", "PATCH"))
-#: Fields that libcurl adds unless it is told to leave them out.
-_LEFT_OUT = ("Expect", "Pragma")
-_AUTH_MODES = {
-    None: pycurl.HTTPAUTH_BASIC,
-    "basic": pycurl.HTTPAUTH_BASIC,
-    "digest": pycurl.HTTPAUTH_DIGEST,
-}
 _TIMES = {
     "namelookup": pycurl.NAMELOOKUP_TIME,
     "connect": pycurl.CONNECT_TIME,
@@ -76,45 +41,6 @@ _TIMES = {
     "total": pycurl.TOTAL_TIME,
     "redirect": pycurl.REDIRECT_TIME,
 }
-
-
-class CurlError(HTTPClientError):
-    """A request that libcurl could not do; code 599.
-
-    Attributes:
-        errno: the number of libcurl's error.
-    """
-
-    def __init__(self, errno: int, message: str) -> None:
-        super().__init__(599, message)
-        self.errno = errno
-
-
-@dataclass
-class Transfer:
-    """A request under way.
-
-    Attributes:
-        pending: pieces that a `streaming_callback` is still to get, of `pending_size` bytes.
-        paused: the handle that waits until it has got them; None for no wait.
-        queued: when it came, and `started` when its turn was, by the loop's clock.
-        error: what a callback of the program, or a limit, ended it with.
-    """
-
-    request: EffectiveRequest
-    callback: Callback
-    queued: float
-    start_time: float
-    started: float
-    buffer: BytesIO = field(default_factory=BytesIO)
-    headers: HTTPHeaders = field(default_factory=HTTPHeaders)
-    reason: str = ""
-    header_size: int = 0
-    size: int = 0
-    pending: list[bytes] = field(default_factory=list)
-    pending_size: int = 0
-    paused: Any = None
-    error: BaseException | None = None
 
 
 class CurlAsyncHTTPClient(AsyncHTTPClient):
@@ -337,7 +263,7 @@ class CurlAsyncHTTPClient(AsyncHTTPClient):
         except Exception:
             app_log.error("Exception in callback %r", callback, exc_info=True)
 
-    # -- options -------------------------------------------------------------------------
+    # -- responses -----------------------------------------------------------------------
 
     def _set_up(self, curl: Any, transfer: Transfer) -> None:
         """Set all options of a request.
@@ -346,51 +272,10 @@ class CurlAsyncHTTPClient(AsyncHTTPClient):
             ValueError: the request cannot be sent.
         """
         request = transfer.request
-        _refuse_control_characters(request)
-        callback = request.streaming_callback
-        if inspect.iscoroutinefunction(callback) or is_coroutine_function(callback):
-            raise TypeError("streaming_callback is a coroutine function; a plain one is allowed")
-        curl.setopt(pycurl.URL, native_str(request.url))
-        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-        curl.setopt(pycurl.REDIR_PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-        curl.setopt(pycurl.NOSIGNAL, 1)
-        self._set_headers(curl, request)
+        set_options(curl, request)
         self._set_sinks(curl, transfer)
-        curl.setopt(pycurl.FOLLOWLOCATION, bool(request.follow_redirects))
-        curl.setopt(pycurl.MAXREDIRS, request.max_redirects)
-        curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(1000 * (request.connect_timeout or 0)))
-        curl.setopt(pycurl.TIMEOUT_MS, int(1000 * (request.request_timeout or 0)))
-        if request.decompress_response:
-            curl.setopt(pycurl.ENCODING, "gzip,deflate")
-        if request.network_interface:
-            curl.setopt(pycurl.INTERFACE, request.network_interface)
-        if request.allow_ipv6 is False:
-            curl.setopt(pycurl.IPRESOLVE, pycurl.IPRESOLVE_V4)
-        _set_proxy(curl, request)
-        _set_tls(curl, request)
-        _set_authentication(curl, request)
-        _set_method(curl, request)
         if request.prepare_curl_callback is not None:
             request.prepare_curl_callback(curl)
-
-    def _set_headers(self, curl: Any, request: EffectiveRequest) -> None:
-        headers = headers_of(request.headers)
-        # libcurl asks servers whether they want the body, and waits a second for those that
-        # never say; and it would rather not have been told to.
-        if request.expect_100_continue:
-            headers["Expect"] = "100-continue"
-        elif "Expect" not in headers:
-            headers["Expect"] = ""
-        headers.setdefault("Pragma", "")
-        curl.setopt(
-            pycurl.HTTPHEADER,
-            [
-                # An empty value has to be written otherwise, or the field is left out.
-                _latin1(f"{name}: {value}" if value or name in _LEFT_OUT else f"{name};")
-                for name, value in headers.get_all()
-            ],
-        )
-        curl.setopt(pycurl.USERAGENT, utf8(request.user_agent or USER_AGENT))
 
     def _set_sinks(self, curl: Any, transfer: Transfer) -> None:
         """Say where the response goes."""
@@ -407,7 +292,7 @@ class CurlAsyncHTTPClient(AsyncHTTPClient):
             )
             return -1
         if callback is not None:
-            self.io_loop.add_callback(callback, line)
+            self._keep(transfer, callback, line)
         line = line.rstrip("\r\n")
         match = _STATUS_LINE.fullmatch(line)
         if match is not None:
@@ -435,152 +320,27 @@ class CurlAsyncHTTPClient(AsyncHTTPClient):
         if transfer.request.streaming_callback is None:
             transfer.buffer.write(data)
             return None
-        if not transfer.pending:
-            self.io_loop.add_callback(self._deliver, transfer)
-        transfer.pending.append(data)
+        self._keep(transfer, transfer.request.streaming_callback, data)
         transfer.pending_size += len(data)
         return None
+
+    def _keep(self, transfer: Transfer, callback: Callable[[Any], None], data: str | bytes) -> None:
+        """Keep a call for when libcurl has returned; the program may use it meanwhile."""
+        if not transfer.pending:
+            self.io_loop.add_callback(self._deliver, transfer)
+        transfer.pending.append((callback, data))
 
     def _deliver(self, transfer: Transfer) -> None:
         """Give the program what has come, and have libcurl go on if it waits for that."""
         pending, transfer.pending = transfer.pending, []
         transfer.pending_size = 0
-        for piece in pending:
+        for callback, data in pending:
             try:
-                transfer.request.streaming_callback(piece)
+                callback(data)
             except Exception:
-                app_log.error("Exception in callback %r", transfer.callback, exc_info=True)
+                app_log.error("Exception in callback %r", callback, exc_info=True)
         if transfer.paused is not None:
             handle, transfer.paused = transfer.paused, None
             if self._transfers.get(handle) is transfer:
                 handle.pause(pycurl.PAUSE_CONT)
                 self._set_timeout(0)
-
-
-def _refuse_control_characters(request: EffectiveRequest) -> None:
-    """Raise ValueError for what would end a line of the request."""
-    if not is_token(request.method):
-        raise ValueError(f"method {excerpt(request.method)}; a token is allowed")
-    texts = [request.url, request.user_agent or "", *(v for _, v in _pairs(request.headers))]
-    for name, _ in _pairs(request.headers):
-        if not is_token(name):
-            raise ValueError(f"header name {excerpt(name)}; a token is allowed")
-    for text in texts:
-        text = native_str(text)
-        if _CONTROL.search(text):
-            raise ValueError(f"{excerpt(text)} holds a control character, none is allowed")
-
-
-def _pairs(headers: Any) -> list[tuple[str, str]]:
-    if isinstance(headers, HTTPHeaders):
-        return list(headers.get_all())
-    return [(native_str(name), native_str(value)) for name, value in headers.items()]
-
-
-def _latin1(line: str) -> bytes:
-    try:
-        return line.encode("latin-1")
-    except UnicodeEncodeError:
-        raise ValueError(f"header {excerpt(line)} is not ISO 8859-1, which is allowed") from None
-
-
-def _credential(text: str | bytes) -> bytes:
-    """Return a user or a password in UTF-8 (RFC 7617 §2.1)."""
-    return text if isinstance(text, bytes) else utf8(unicodedata.normalize("NFC", text))
-
-
-def _set_proxy(curl: Any, request: EffectiveRequest) -> None:
-    """Set the proxy; the environment names none."""
-    if not (request.proxy_host and request.proxy_port):
-        if request.proxy_host or request.proxy_port:
-            raise ValueError(
-                f"proxy_host {request.proxy_host!r} and proxy_port {request.proxy_port!r}; "
-                "both are needed"
-            )
-        curl.setopt(pycurl.PROXY, "")
-        return
-    curl.setopt(pycurl.PROXY, request.proxy_host)
-    curl.setopt(pycurl.PROXYPORT, request.proxy_port)
-    if request.proxy_username:
-        curl.setopt(pycurl.PROXYUSERNAME, _credential(request.proxy_username))
-        curl.setopt(pycurl.PROXYPASSWORD, _credential(request.proxy_password or ""))
-    if request.proxy_auth_mode not in _AUTH_MODES:
-        raise ValueError(
-            f"unsupported proxy_auth_mode {request.proxy_auth_mode!r}; "
-            "'basic' and 'digest' are allowed"
-        )
-    curl.setopt(pycurl.PROXYAUTH, _AUTH_MODES[request.proxy_auth_mode])
-
-
-def _set_tls(curl: Any, request: EffectiveRequest) -> None:
-    if request.ssl_options is not None:
-        raise ValueError("ssl_options not supported in curl_httpclient; ca_certs and the like are")
-    validate = request.validate_cert is not False
-    curl.setopt(pycurl.SSL_VERIFYPEER, int(validate))
-    curl.setopt(pycurl.SSL_VERIFYHOST, 2 if validate else 0)
-    if request.ca_certs is not None:
-        curl.setopt(pycurl.CAINFO, request.ca_certs)
-    if request.client_cert is not None:
-        curl.setopt(pycurl.SSLCERT, request.client_cert)
-    if request.client_key is not None:
-        curl.setopt(pycurl.SSLKEY, request.client_key)
-
-
-def _set_authentication(curl: Any, request: EffectiveRequest) -> None:
-    if request.auth_username is None:
-        return
-    if request.auth_mode not in _AUTH_MODES:
-        raise ValueError(
-            f"unsupported auth_mode {request.auth_mode!r}; 'basic' and 'digest' are allowed"
-        )
-    curl.setopt(pycurl.HTTPAUTH, _AUTH_MODES[request.auth_mode])
-    curl.setopt(pycurl.USERNAME, _credential(request.auth_username))
-    curl.setopt(pycurl.PASSWORD, _credential(request.auth_password or ""))
-
-
-def _set_method(curl: Any, request: EffectiveRequest) -> None:
-    """Set the method and the body.
-
-    Raises:
-        ValueError: they do not go together, unless the request says that they may.
-    """
-    method, body = request.method, request.body
-    if request.body_producer is not None:
-        raise ValueError("body_producer is not supported by curl_httpclient; body is")
-    if method in _METHODS:
-        curl.setopt(_METHODS[method], True)
-    elif method in _CUSTOM_METHODS or request.allow_nonstandard_methods:
-        curl.setopt(pycurl.CUSTOMREQUEST, method)
-    else:
-        raise ValueError(
-            f"unknown method {method!r}; allow_nonstandard_methods allows others than "
-            f"{', '.join([*_METHODS, *sorted(_CUSTOM_METHODS)])}"
-        )
-    expected = method in ("POST", "PATCH", "PUT")
-    present = body is not None
-    if present != expected and not request.allow_nonstandard_methods:
-        raise ValueError(
-            f"Body must {'not ' if expected else ''}be None for method {method} "
-            "(unless allow_nonstandard_methods is true)"
-        )
-    if not (expected or present):
-        return
-    if method == "GET":
-        # libcurl would make another method of it.
-        raise ValueError("Body must be None for GET request")
-    source = BytesIO(body or b"")
-
-    def seek(offset: int, origin: int) -> int:
-        source.seek(offset, origin)
-        return int(pycurl.SEEKFUNC_OK)
-
-    curl.setopt(pycurl.READFUNCTION, source.read)
-    curl.setopt(pycurl.SEEKFUNCTION, seek)  # for redirects and for another try
-    if method == "POST":
-        curl.setopt(pycurl.POSTFIELDSIZE, len(body or b""))
-    else:
-        curl.setopt(pycurl.UPLOAD, True)
-        curl.setopt(pycurl.INFILESIZE, len(body or b""))
-
-
-__all__ = ["CurlAsyncHTTPClient", "CurlError"]
