@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from toolkit.concurrent import Future, Resumable
+from toolkit.concurrent import Future
 from toolkit.httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
 from toolkit.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 from toolkit.log import gen_log
@@ -182,7 +182,7 @@ class Exchange:
         self._patience: asyncio.TimerHandle | None = None
         self._pieces: list[bytes] = []
         self._size = 0
-        self._waiter: Resumable[None] | None = None
+        self._waiter: Future[None] | None = None
         self.ended = False
         self.first_byte_time = 0.0
         self.head: ResponseHead | None = None
@@ -337,10 +337,7 @@ class Exchange:
     async def _wait(self) -> None:
         if self._connection is None:
             raise HTTPStreamClosedError("the response was closed")
-        # With the bytes that it waits for, the task of a fetch goes on in place.
-        waiter: Resumable[None] = Resumable(loop=self._connection.loop)
-        self._waiter = waiter
-        waiter.driver = None
+        self._waiter = waiter = self._connection.loop.create_future()
         await waiter
 
     async def read_head(self) -> ResponseHead:

@@ -1,13 +1,13 @@
 """`SimpleAsyncHTTPClient`: a client that is built on the toolkit's own streams."""
 
 import asyncio
+import functools
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from toolkit.concurrent import create_resumed_task
 from toolkit.httpclient.base import AsyncHTTPClient
 from toolkit.httpclient.building import ClientSettings, Headers, Values, as_headers, pairs
 from toolkit.httpclient.connector import Connector
@@ -64,7 +64,7 @@ class Turn:
         self.request = request
         self.since = since
         self.timer: asyncio.TimerHandle | None = None
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[HTTPResponse] | None = None
         self.fetch: Fetch | None = None
         self.refusal: str | None = None
 
@@ -267,30 +267,27 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
             assert isinstance(turn, Turn)
             self._end_wait(turn)
             self.active[turn] = (request, callback)
-            turn.task = create_resumed_task(self._loop, self._run(turn), self._ended, turn)
+            turn.task = self._loop.create_task(self._run(turn))
+            turn.task.add_done_callback(functools.partial(self._ended, turn))
 
     # -- under way -----------------------------------------------------------------------
 
-    async def _run(self, turn: Turn) -> None:
+    async def _run(self, turn: Turn) -> HTTPResponse:
         waited = self._loop.time() - turn.since
         turn.fetch = Fetch(self._loop, turn.request, self._outgoing, self._ask, waited)
-        response = await turn.fetch.run()
-        # At once: the end of the task takes another turn of the loop.
-        self._tell(turn, self._end_turn(turn), response=response)
+        return await turn.fetch.run()
 
-    def _end_turn(self, turn: Turn) -> Callback:
+    def _ended(self, turn: Turn, task: "asyncio.Task[HTTPResponse]") -> None:
+        """Hand on what came of a request."""
         _, callback = self.active.pop(turn)
         turn.task = None
         self._next_turns()
-        return callback
-
-    def _ended(self, task: "asyncio.Task[None]", turn: Turn, error: BaseException | None) -> None:
-        """Hand on how a request failed, unless it has its response."""
-        if turn not in self.active:
-            return
-        callback = self._end_turn(turn)
-        if not isinstance(error, asyncio.CancelledError):
-            self._tell(turn, callback, error=error)
+        if not task.cancelled():
+            error = task.exception()
+            if error is None:
+                self._tell(turn, callback, response=task.result())
+            else:
+                self._tell(turn, callback, error=error)
         elif turn.refusal is not None:
             self._tell(turn, callback, error=HTTPStreamClosedError(turn.refusal))
         else:
