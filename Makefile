@@ -7,6 +7,10 @@ BENCH ?=
 
 BIN := .venv/bin
 
+# Tests start many programs, which would be compiled anew each time where somebody has forbidden
+# to keep what was compiled.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test check lint types coverage test-system system-programs test-peers autobahn features fuzz bench clean
 
 demo: .venv/installed-demo
