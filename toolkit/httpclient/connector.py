@@ -7,8 +7,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
-import certifi
-
 from toolkit.concurrent import Future
 from toolkit.httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
 from toolkit.httpclient.options import ConnectOptions, Proxy
@@ -191,6 +189,8 @@ class Connector:
         key = (options.validate_cert, options.system_certs, *map(_state_of, files))
         context = _contexts.get(key)
         if context is None:
+            import certifi  # where a certificate is to be checked, and nowhere before
+
             authorities = None if options.system_certs else certifi.where()
             context = ssl_options_to_context(
                 {
