@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PORT ?= 8888
 BENCH ?=
+TESTS ?=
 
 BIN := .venv/bin
 
@@ -17,7 +18,7 @@ demo: .venv/installed-demo
 	$(BIN)/python -m demos.showcase --port=$(PORT)
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
 
 check: lint types coverage test
 
