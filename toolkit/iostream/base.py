@@ -279,7 +279,8 @@ class BaseIOStream(Incoming):
             # Not `writelines`, which on Python 3.12 and 3.13 says nothing of a full buffer.
             self._transport.write(b"".join(early))
             self._watch_sending()
-            if not self._transport.get_write_buffer_size():
+            # It may be lost already, by that very write.
+            if self._transport is not None and not self._transport.get_write_buffer_size():
                 self.resume_writing()
         if self._closed:
             self._shut(abort=False)
