@@ -46,7 +46,7 @@ async def serve(
     if application.has_other_targets and not is_handler_class(handler_class):
         await _serve_other(application, exchange, request)
         return
-    # Calls with * and ** cost 0.1 µs more, and mostly bring nothing.
+    # Calls with * and ** cost more, and mostly bring nothing.
     handler: RequestHandler = (
         handler_class(application, request, **kwargs)
         if kwargs

@@ -240,7 +240,7 @@ class Machine:
             and self._in == _HEAD
             and not (buffer.pos or self._start_line)
         ):
-            # What a client that keeps its connection sends, again: 0.2 µs less than by the way
+            # What a client that keeps its connection sends, again: shorter than by the way
             # of all others.
             buffer.data, buffer.scanned = b"", 0
             return self._accept_request(self._request)
