@@ -47,8 +47,9 @@ __all__ = [
     "wsgi",
 ]
 
-version = __version__
-version_info = (*(int(part) for part in __version__.split(".")), 0)
+#: Of Tornado's API, as programs ask it before they use what newer versions brought.
+version = "6.6.1"
+version_info = (6, 6, 1, 0)
 
 _T = TypeVar("_T")
 

@@ -4,6 +4,8 @@ import ast
 
 import pytest
 
+import toolkit
+
 from tests.house.modules import MODULES
 
 FACES = [name for name, path in MODULES.items() if path.name == "__init__.py" and name != "toolkit"]
@@ -32,3 +34,8 @@ def test_the_check_finds_logic() -> None:
     """A function, a call and a condition each count."""
     tree = ast.parse('"""Face."""\nimport os\nx = f()\nif x: y = 1\ndef g(): ...')
     assert len(logic(tree)) == 4
+
+
+def test_the_version_of_the_api_is_tornados() -> None:
+    """Programs written for Tornado compare it before they use newer parts."""
+    assert (toolkit.version, toolkit.version_info) == ("6.6.1", (6, 6, 1, 0))
