@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from types import ModuleType
 from typing import Any, TypeVar
 
-from toolkit._version import __version__
+from toolkit._version import __version__ as __version__
 
 #: The submodules, as ``from toolkit import *`` gives them.
 __all__ = [

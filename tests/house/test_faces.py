@@ -5,7 +5,6 @@ import ast
 import pytest
 
 import toolkit
-
 from tests.house.modules import MODULES
 
 FACES = [name for name, path in MODULES.items() if path.name == "__init__.py" and name != "toolkit"]
