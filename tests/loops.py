@@ -171,8 +171,10 @@ def no_unclaimed_logs(request: pytest.FixtureRequest) -> Iterator[None]:
         logger.addHandler(records)
     yield
     if _is_async(getattr(request.node, "obj", None)):
-        # What asyncio says of forgotten errors comes now, and not amid some later test.
+        # What asyncio says of forgotten errors comes now, and not amid some later test. What is
+        # left, such as pytest's reports, would cost each later test more and more time.
         gc.collect()
+        gc.freeze()
     for logger in loggers:
         logger.removeHandler(records)
     unclaimed = records.unclaimed()
