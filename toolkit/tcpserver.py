@@ -97,7 +97,7 @@ class TCPServer:
         self._tasks: set[asyncio.Future[Any]] = set()
         self._handlers: dict[asyncio.Future[Any], IOStream] = {}
         self._ended = self._served  # one for all connections
-        self._stopped = False
+        self._started = self._stopped = False
 
     # -- listening -----------------------------------------------------------------------
 
@@ -152,10 +152,11 @@ class TCPServer:
                 processor, as `process.fork_processes` does. No loop may run or exist then.
             max_restarts: how many processes that failed are replaced.
         Raises:
-            RuntimeError: nothing was bound, or the server was started before.
+            RuntimeError: the server was started before, or stopped.
         """
-        if not self._pending:
-            raise RuntimeError("nothing to start: bind() comes first, and start() only once")
+        if self._started or self._stopped:
+            raise RuntimeError("start() may be called only once, and not after stop()")
+        self._started = True
         pending, self._pending = self._pending, []
         if num_processes != 1:
             process.fork_processes(num_processes, max_restarts)
@@ -165,6 +166,11 @@ class TCPServer:
     def sockets(self) -> list[socket.socket]:
         """The listening sockets."""
         return [sock for sock, _ in self._listening]
+
+    @property
+    def _sockets(self) -> dict[int, socket.socket]:
+        """The listening sockets by descriptor; programs for Tornado find their port by it."""
+        return {sock.fileno(): sock for sock in self.sockets}
 
     @property
     def addresses(self) -> list[Any]:

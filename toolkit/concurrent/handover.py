@@ -7,6 +7,7 @@ or an item of a queue. The futures here notice, and give it back.
 
 import asyncio
 import datetime
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
@@ -19,16 +20,22 @@ Timeout = float | datetime.timedelta | None
 
 
 def deadline_of(timeout: float | datetime.timedelta, loop: asyncio.AbstractEventLoop) -> float:
-    """Return the time of the loop that a time-out means: a deadline itself, or a span from now.
+    """Return the time of the loop that a time-out means.
 
+    Args:
+        timeout: a span from now, or the deadline itself as a number. One of `time.time()`, which
+            is what Tornado's loops go by, does as well: the clock that is nearer counts.
     Raises:
         TypeError: another type.
     """
+    now = loop.time()
     if isinstance(timeout, datetime.timedelta):
-        return loop.time() + timeout.total_seconds()
-    if isinstance(timeout, (int, float)):
-        return timeout
-    raise TypeError(f"Unsupported deadline {timeout!r}; a number or timedelta is allowed")
+        return now + timeout.total_seconds()
+    if not isinstance(timeout, (int, float)):
+        raise TypeError(f"Unsupported deadline {timeout!r}; a number or timedelta is allowed")
+    wall_clock = time.time()
+    nearer = abs(timeout - wall_clock) < abs(timeout - now)
+    return timeout + now - wall_clock if nearer else timeout
 
 
 def abandon(future: "Future[Any]") -> None:

@@ -4,12 +4,11 @@ import asyncio
 import concurrent.futures
 import datetime
 import functools
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, overload
 
-from toolkit.concurrent import BadYieldError, Future, convert_yielded
+from toolkit.concurrent import BadYieldError, Future, convert_yielded, deadline_of
 from toolkit.ioloop.asyncio_loops import loop_of_thread, new_event_loop, watches_sockets
 from toolkit.ioloop.handlers import (
     ERROR,
@@ -293,13 +292,9 @@ class IOLoop(Configurable):
         """Run a callback at a time; the handle is for `remove_timeout`.
 
         Args:
-            when: a value of `time()`. One of `time.time()`, which is what Tornado's loops go
-                by, does as well: the clock that is nearer counts.
+            when: a value of `time()`, or of `time.time()`, as `concurrent.deadline_of` takes.
         """
-        now = self.asyncio_loop.time()
-        wall_clock = time.time()
-        if abs(when - wall_clock) < abs(when - now):
-            when += now - wall_clock
+        when = deadline_of(when, self.asyncio_loop)
         return self.asyncio_loop.call_at(when, self._run, callback, args, kwargs)
 
     def add_timeout(

@@ -244,6 +244,17 @@ class BaseIOStream(Incoming):
             return self._transport.get_write_buffer_size() + len(self._corked or b"")
         return sum(map(len, self._early)) if self._early else 0
 
+    @property
+    def _write_buffer(self) -> "_Appended | None":
+        """What bytes can be appended to before `write`; None when closed.
+
+        Programs for Tornado do that which would not have many large pieces copied into one.
+        """
+        return None if self._closed else _Appended(self)
+
+    #: Bytes written, as such programs count them up; here nothing depends on it.
+    _total_write_index = 0
+
     def _watch_sending(self) -> None:
         """Have `pause_writing` called now, and `resume_writing` when all has left."""
         # With these limits the loop says at once that it is writing, and later that the last
@@ -490,3 +501,18 @@ def _plain(data: bytes | bytearray | memoryview) -> bytes | memoryview:
     if isinstance(data, memoryview):
         return data if data.format == "B" and data.ndim == 1 else data.cast("B")
     return bytes(data)
+
+
+class _Appended:
+    """Takes bytes for a stream the way a list does."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: BaseIOStream) -> None:
+        self._stream = stream
+
+    def append(self, data: bytes | bytearray | memoryview) -> None:
+        self._stream.write_nowait(data)
+
+    def __len__(self) -> int:
+        return self._stream.unsent

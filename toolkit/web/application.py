@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from toolkit import autoreload
 from toolkit.http1connection import Exchange, ExchangeDelegate
@@ -30,7 +30,7 @@ from toolkit.routing import (
     RuleLike,
     RuleRouter,
 )
-from toolkit.web.dispatch import blocked_by, is_handler_class, serve
+from toolkit.web.dispatch import blocked_by, is_handler_class, serve, serve_found
 from toolkit.web.handler import RequestHandler
 from toolkit.web.pages import ErrorHandler, SlashHandler
 from toolkit.web.state import State
@@ -131,6 +131,10 @@ class Application(ReversibleRouter):
         self.has_other_targets = False
         if blocked_by not in Watchdog.describers:
             Watchdog.describers.append(blocked_by)
+        self._finds_handlers = any(
+            getattr(type(self), name) is not getattr(Application, name)
+            for name in ("find_handler", "get_handler_delegate")
+        )
         self.default_host = default_host
         self.transforms = list(transforms or ())
         coding = settings.get("compress_response") or settings.get("gzip")
@@ -268,11 +272,21 @@ class Application(ReversibleRouter):
 
     def handle_exchange(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
         """Return the coroutine that answers one request; called by the server."""
-        return serve(self, exchange)
+        return serve_found(self, exchange) if self._finds_handlers else serve(self, exchange)
 
-    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> "HandlerDelegate":
-        """Return the delegate that answers a request by its handler."""
-        return HandlerDelegate(self, request, self.match(request))
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
+        """Return the delegate that answers a request by its handler.
+
+        A subclass may override it, or `get_handler_delegate`; then requests go by that.
+        """
+        match = self.match(request)
+        if self.has_other_targets and not is_handler_class(match.target):
+            delegate = self.default_router.find_handler(request)
+            if delegate is not None:
+                return delegate
+            match = self.nothing
+        arguments = match.target_kwargs, list(match.path_args), dict(match.path_kwargs)
+        return self.get_handler_delegate(request, match.target, *arguments)
 
     def get_handler_delegate(
         self,
@@ -288,7 +302,7 @@ class Application(ReversibleRouter):
 
     def __call__(self, request: HTTPServerRequest) -> Awaitable[None]:
         """Answer a request whose content was read, as a server does that takes a function."""
-        return self.find_handler(request).execute()
+        return cast(HandlerDelegate, self.find_handler(request)).execute()
 
     def reverse_url(self, name: str, *args: Any, **kwargs: Any) -> str:
         """Return the path of a named route, with `args` for the groups of its pattern.
@@ -334,21 +348,28 @@ async def _open(
 
 
 class HandlerDelegate(ExchangeDelegate):
-    """Answers one request by a handler."""
+    """Answers one request by a handler.
+
+    Attributes:
+        handler_class: of the handler.
+        handler_kwargs: for its `initialize`.
+        path_args, path_kwargs: for its method, undecoded.
+    """
 
     def __init__(self, application: Application, request: HTTPServerRequest, match: Match) -> None:
         super().__init__(request.connection)
-        self._application = application
-        self._request = request
-        self._match = match
+        self.application = application
+        self.request = request
+        self.handler_class, self.handler_kwargs, self.path_args, self.path_kwargs = match
 
     async def serve(self) -> None:
         """Run the handler to its end."""
-        await serve(self._application, self.exchange, self._request, self._match)
+        match = Match(self.handler_class, self.handler_kwargs, self.path_args, self.path_kwargs)
+        await serve(self.application, self.exchange, self.request, match)
 
     def execute(self) -> Awaitable[None]:
         """Run the handler of a request whose content was read already."""
-        self.exchange.put_back(self._request.body)
+        self.exchange.put_back(self.request.body)
         return asyncio.ensure_future(self.serve())
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _METHOD_NAMES = {name: name.lower() for name in RequestHandler.SUPPORTED_METHODS}
 #: What stands for the methods that a class has not.
-_NOT_OWN = (RequestHandler.get, RequestHandler.head, RequestHandler.options)
+_MISSING = RequestHandler.get
 
 
 def is_handler_class(target: Any) -> bool:
@@ -117,8 +117,8 @@ def _takes(handler: RequestHandler, method: str) -> bool:
     The list of all of them is made only where that is not plain.
     """
     if not handler._decides_methods:
-        own = getattr(type(handler), _METHOD_NAMES.get(method) or method.lower(), None)
-        if own is not None and own not in _NOT_OWN:
+        own = getattr(type(handler), _METHOD_NAMES.get(method) or method.lower(), _MISSING)
+        if own is not _MISSING:
             return True
     return method in handler.allowed_methods()
 
@@ -144,6 +144,16 @@ async def _mind_exchange(handler: RequestHandler, exchange: Exchange) -> bool:
     if result is not None:
         await result
     return not handler._finished
+
+
+async def serve_found(application: "Application", exchange: Exchange) -> None:
+    """Serve a request by the delegate that an application's own `find_handler` returns."""
+    request = HTTPServerRequest.received(exchange.head, exchange)
+    delegate = application.find_handler(request)
+    if delegate is None:
+        await serve(application, exchange, request, application.nothing)
+    else:
+        await serve_delegate(exchange, delegate)
 
 
 async def _serve_other(

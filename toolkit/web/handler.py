@@ -108,6 +108,8 @@ class RequestHandler:
     #: Whether OPTIONS is answered with the methods of a class that has no `options`.
     automatic_options = True
 
+    _automatic = False  # HEAD or OPTIONS is being answered by itself
+
     _template_loaders: ClassVar = rendering.LoaderCache()
 
     # Whether a subclass wants to hear that a client left; only then it is looked for.
@@ -241,34 +243,42 @@ class RequestHandler:
         return request_parts(self.request, limits)
 
     def _unimplemented_method(self, *args: Any, **kwargs: Any) -> Awaitable[None] | None:
-        raise HTTPError(405)
+        """Stand for a method that the class has not.
+
+        It is one for all of them, as programs compare with it to see what a class has.
+
+        Raises:
+            HTTPError: 405, unless HEAD or OPTIONS are answered by themselves.
+        """
+        method = self.request.method
+        if (
+            method not in ("HEAD", "OPTIONS")
+            or self._automatic
+            or method not in self.allowed_methods()
+        ):
+            raise HTTPError(405)
+        self._automatic = True  # a `get` that hands on to this one does not come here again
+        if method == "HEAD":
+            return self.get(*args, **kwargs)
+        self._answer_options()
+        return None
 
     def allowed_here(self) -> Sequence[str]:
         """Return the methods that this request could have had."""
         return self.allowed_methods()
 
-    def _automatic_head(self, *args: Any, **kwargs: Any) -> Awaitable[None] | None:
-        """Answer as `get` does; the connection leaves the content out."""
-        if "HEAD" not in self.allowed_methods():
-            raise HTTPError(405)
-        return self.get(*args, **kwargs)
-
-    def _automatic_options(self, *args: Any, **kwargs: Any) -> Awaitable[None] | None:
+    def _answer_options(self) -> None:
         """Answer with the methods that the class takes (RFC 9110 §9.3.7)."""
-        methods = self.allowed_methods()
-        if "OPTIONS" not in methods:
-            raise HTTPError(405)
-        self.set_header("Allow", ", ".join(methods))
+        self.set_header("Allow", ", ".join(self.allowed_methods()))
         self.set_status(204)
-        return None
 
-    head: Callable[..., Awaitable[None] | None] = _automatic_head
+    head: Callable[..., Awaitable[None] | None] = _unimplemented_method
     get: Callable[..., Awaitable[None] | None] = _unimplemented_method
     post: Callable[..., Awaitable[None] | None] = _unimplemented_method
     delete: Callable[..., Awaitable[None] | None] = _unimplemented_method
     patch: Callable[..., Awaitable[None] | None] = _unimplemented_method
     put: Callable[..., Awaitable[None] | None] = _unimplemented_method
-    options: Callable[..., Awaitable[None] | None] = _automatic_options
+    options: Callable[..., Awaitable[None] | None] = _unimplemented_method
     #: Only for classes that have ``"QUERY"`` among their `SUPPORTED_METHODS`: too many have a
     #: function of that name which is not for clients.
     query: Callable[..., Awaitable[None] | None] = _unimplemented_method
@@ -276,12 +286,11 @@ class RequestHandler:
     @classmethod
     def allowed_methods(cls) -> list[str]:
         """Return the HTTP methods that the class takes."""
-        base = RequestHandler
-        missing = (base._unimplemented_method, base._automatic_head, base._automatic_options)
+        missing = RequestHandler._unimplemented_method
         own = {
             name
             for name in cls.SUPPORTED_METHODS
-            if getattr(cls, name.lower(), missing[0]) not in missing
+            if getattr(cls, name.lower(), missing) is not missing
         }
         if cls.automatic_head and "GET" in own:
             own.add("HEAD")

@@ -357,6 +357,16 @@ class Connection(Pinging):
 
     # -- the end -------------------------------------------------------------------------
 
+    @property
+    def client_terminated(self) -> bool:
+        """Whether the other side has ended, or the connection is lost."""
+        return self._state >= _ENDING or self.stream.closed()
+
+    @property
+    def server_terminated(self) -> bool:
+        """Whether this side has ended, or the connection is lost."""
+        return self.is_closing()
+
     def is_closing(self) -> bool:
         """Say whether nothing more can be sent."""
         return self._state != _OPEN or self.stream.closed()
