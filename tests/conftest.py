@@ -1,10 +1,17 @@
 """Load the project's own pytest plugins for every test."""
 
+import signal
 from collections.abc import Generator
 
 import pytest
 
 pytest_plugins = ["tests.feature_report", "tests.loops"]
+
+
+def pytest_configure() -> None:
+    """Have programs that tests start end by SIGINT, which a shell ignores in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

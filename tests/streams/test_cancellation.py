@@ -153,7 +153,7 @@ def test_whatever_is_cancelled_all_that_was_sent_is_read(loop_name: str) -> None
     with asyncio.Runner(loop_factory=FACTORIES[loop_name]) as runner:
 
         @settings(
-            max_examples=1500, derandomize=True, database=None, deadline=None, print_blob=False
+            max_examples=500, derandomize=True, database=None, deadline=None, print_blob=False
         )
         @given(st.integers(0, 2**32), st.lists(st.sampled_from(ENDS), max_size=8))
         def check(seed: int, ends: list[str]) -> None:

@@ -112,7 +112,7 @@ def quiet() -> Iterator[None]:
     logger.disabled = False
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(rules(), st.lists(PATHS, min_size=1, max_size=8))
 def test_the_first_rule_that_matches_wins(rules: list[Rule], paths: list[str]) -> None:
     """With the arguments that its matcher gives."""
@@ -132,7 +132,7 @@ def test_the_first_rule_that_matches_wins(rules: list[Rule], paths: list[str]) -
         assert match.path_kwargs.items() >= arguments.get("path_kwargs", {}).items()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(rules(), st.lists(PATHS, min_size=1, max_size=20))
 def test_what_is_said_to_be_never_reached_never_is(rules: list[Rule], paths: list[str]) -> None:
     """Each rule that is reported has another before it wherever it matches."""
