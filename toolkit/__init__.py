@@ -15,6 +15,7 @@ from toolkit._version import __version__ as __version__
 __all__ = [
     "autoreload",
     "cli",
+    "compat",
     "concurrent",
     "datagram",
     "escape",

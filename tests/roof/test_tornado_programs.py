@@ -1,9 +1,11 @@
 """What programs written for Tornado rely on beyond what its documentation promises.
 
-Each was found in a program that many people use: dask.distributed, Bokeh, the Jupyter server.
+Each was found in a program that people use: dask.distributed, Bokeh, the Jupyter server, webssh.
+`tests/peers/test_programs.py` runs some of them.
 """
 
 import asyncio
+import errno
 import time
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from tests.http.client import Serve, get
 from tests.http.conftest import serve as serve
 from tests.loops import expect_log
-from toolkit import gen, locks, queues, web
+from toolkit import gen, iostream, locks, queues, web
 from toolkit.httputil import HTTPMessageDelegate, HTTPServerRequest
 from toolkit.iostream import IOStream, StreamClosedError
 from toolkit.netutil import bind_sockets
@@ -163,3 +165,9 @@ async def test_a_websocket_says_which_side_has_ended(serve: Serve) -> None:
     await connection.write_message("?")
     assert await connection.read_message() is None
     assert seen == [(False, False), (False, True)]
+
+
+def test_a_lost_connection_is_known_by_its_number() -> None:
+    """Of the errors that sockets of other libraries raise."""
+    assert {errno.ECONNRESET, errno.EPIPE} <= set(iostream._ERRNO_CONNRESET)
+    assert errno.EAGAIN not in iostream._ERRNO_CONNRESET

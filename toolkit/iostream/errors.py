@@ -1,5 +1,10 @@
 """What streams raise."""
 
+import errno
+
+#: Numbers of system errors by which a connection is lost; programs for Tornado import it.
+_ERRNO_CONNRESET = (errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT)
+
 
 class StreamClosedError(OSError):
     """The stream is closed, and what was asked for can no longer be had.

@@ -1,0 +1,73 @@
+"""Tornado's name for our modules, each time in a process of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+SAME = """
+from toolkit import compat
+
+compat.alias_tornado()
+compat.alias_tornado()  # once more changes nothing
+import toolkit.web
+from toolkit.platform.asyncio import to_asyncio_future as ours
+
+import tornado
+import tornado.web
+from tornado.platform.asyncio import to_asyncio_future
+from tornado import gen, ioloop
+
+assert (tornado, tornado.web, gen) == (toolkit, toolkit.web, toolkit.gen)
+assert to_asyncio_future is ours
+assert ioloop.__spec__.name == ioloop.__name__ == "toolkit.ioloop"
+"""
+MISSING = """
+from toolkit import compat
+
+compat.alias_tornado()
+import tornado.nothing
+"""
+LATE = """
+import sys, types
+
+sys.modules["tornado"] = types.ModuleType("tornado")
+from toolkit import compat
+
+compat.alias_tornado()
+"""
+MAIN = """
+import runpy, sys
+from toolkit import compat
+
+compat.alias_tornado()
+sys.argv = ["autoreload", "--help"]
+runpy.run_module("tornado.autoreload", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "last"),
+    [
+        (SAME, ""),
+        (
+            MISSING,
+            "ModuleNotFoundError: no module 'tornado.nothing': there is no 'toolkit.nothing'",
+        ),
+        (
+            LATE,
+            "RuntimeError: tornado was imported already; alias_tornado() has to come first",
+        ),
+        (MAIN, "  --until-success  end when the program has ended with exit status 0"),
+    ],
+    ids=["same", "missing", "late", "main"],
+)
+def test_a_program_for_tornado_finds_our_modules(program: str, last: str) -> None:
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    said = (done.stdout + done.stderr).strip("\n")
+    assert said.split("\n")[-1] == last
+    assert (done.returncode == 1) == ("Error" in last)
