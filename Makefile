@@ -49,8 +49,15 @@ autobahn: .venv/installed-test
 	tests/system/install_autobahn.sh
 	$(BIN)/python -m tests.system.autobahn --all
 
-features: .venv/installed-test
-	@$(BIN)/python -m pytest -q --feature-report=docs/features.md
+# What a run has shown counts also where another one failed; a run that broke off leaves nothing.
+FEATURES := build/features
+features: .venv/installed-test system-programs .venv-peers/installed
+	rm -rf $(FEATURES)
+	-$(BIN)/python -m pytest -q --feature-report=$(FEATURES)/own.json
+	-$(BIN)/python -m pytest -q -m system --feature-report=$(FEATURES)/system.json tests/system
+	-.venv-peers/bin/python -m pytest -q -m peers --feature-report=$(FEATURES)/peers.json tests/peers
+	$(BIN)/python -m tests.feature_report docs/features.md $(FEATURES)/own.json \
+	  $(FEATURES)/system.json $(FEATURES)/peers.json
 
 # A million mutated requests and frames for the machines, and 100,000 for a live server; it takes minutes.
 fuzz: .venv/installed-test

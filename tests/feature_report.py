@@ -1,9 +1,13 @@
 """A pytest plugin that counts which rows of features.toml the tests show.
 
 A test names the rows that it shows: `@pytest.mark.feature("B01", "B02")`. With
-`--feature-report=PATH` only such tests run, and PATH tells in Markdown how each row stands.
+`--feature-report=PATH` only such tests run, and PATH tells in Markdown how each row stands, or
+as JSON where its name ends so. What several runs of different tests have written as JSON is
+joined to one report by `python -m tests.feature_report REPORT.md RUN.json ...`.
 """
 
+import json
+import sys
 import tomllib
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -100,6 +104,17 @@ def tally(claims: Iterable[Claim], outcomes: Mapping[str, Outcome]) -> Tally:
     return rows
 
 
+def join(tallies: Iterable[Tally]) -> Tally:
+    """Put together what several runs have shown."""
+    rows: dict[str, dict[str, Outcome]] = {}
+    for one in tallies:
+        for row, outcomes in one.items():
+            tests = rows.setdefault(row, {})
+            for test, outcome in outcomes.items():
+                tests[test] = worst((outcome, tests.get(test, "passed")))
+    return rows
+
+
 def verdict(tests: Mapping[str, Outcome]) -> Verdict:
     """Judge one row by the outcomes of its tests: `-` when it has none."""
     return _VERDICTS[worst(tests.values())] if tests else "-"
@@ -148,6 +163,21 @@ def render(groups: list[Group], rows: Tally) -> str:
     for group in groups:
         lines.extend(_table(group, rows))
     return "\n".join(lines)
+
+
+def write(path: Path, groups: list[Group], rows: Tally) -> None:
+    """Write a report, as JSON or as Markdown by the name of the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(rows, indent=1) if path.suffix == ".json" else render(groups, rows)
+    path.write_text(text, encoding="utf-8")
+
+
+def main(report: str, *runs: str) -> None:
+    """Join what runs have written as JSON to one report, and print the count."""
+    groups = load_groups()
+    rows = join(json.loads(Path(run).read_text(encoding="utf-8")) for run in runs)
+    write(Path(report), groups, rows)
+    print(count_line(groups, rows))
 
 
 def _test_name(item: pytest.Item) -> str:
@@ -200,9 +230,7 @@ class FeatureReport:
         """Write the report, unless no tests ran or the run broke off: it would be of no worth."""
         ran = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
         if exitstatus in ran and not session.config.getoption("collectonly"):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            report = render(self._groups, tally(self._claims, self._outcomes))
-            self._path.write_text(report, encoding="utf-8")
+            write(self._path, self._groups, tally(self._claims, self._outcomes))
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
@@ -220,7 +248,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--feature-report",
         type=Path,
         metavar="PATH",
-        help="run only the tests marked with feature(...) and write to PATH how each row stands",
+        help="run only the tests marked with feature(...) and write to PATH how each row stands, "
+        "as JSON where PATH ends in .json",
     )
 
 
@@ -251,3 +280,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if faults:
         # A parametrised test is many items, but has its marker, and so its fault, once.
         raise pytest.UsageError("\n".join(dict.fromkeys(faults)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

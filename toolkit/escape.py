@@ -39,9 +39,12 @@ def json_decode(value: str | bytes) -> Any:
     """Return the value of a JSON text; bytes are UTF-8.
 
     Raises:
-        ValueError: not JSON, or not UTF-8.
+        ValueError: not JSON, not UTF-8, or nested without end.
     """
-    return json.loads(to_unicode(value))
+    try:
+        return json.loads(to_unicode(value))
+    except RecursionError:
+        raise ValueError("JSON that is nested too deep") from None
 
 
 def squeeze(value: str) -> str:

@@ -203,6 +203,40 @@ def test_report_gives_each_row_its_tests_and_verdict(project: Path) -> None:
     }
 
 
+def test_runs_of_different_tests_are_joined_to_one_report(project: Path) -> None:
+    """Such as those that need programs of the system; the same test counts as its worst run."""
+    write_test(project, TESTS)
+    (project / "tests" / "wire" / "test_other.py").write_text(
+        "import pytest\n\n@pytest.mark.feature('B01')\ndef test_other(): pass\n"
+    )
+    for name, arguments in (("own", ["-k", "not other"]), ("other", ["-k", "other or passes"])):
+        run_pytest(project, f"--feature-report=build/{name}.json", *arguments)
+    joined = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.feature_report",
+            "all.md",
+            "build/own.json",
+            "build/other.json",
+        ],
+        cwd=project,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert joined.stdout == "5 of 11 rows shown\n"
+    rows = table_rows((project / "all.md").read_text(encoding="utf-8"))
+    assert rows["B01"][1:] == ("`tests/wire/test_other.py::test_other`", "shown")
+    verdicts = {row: cells[2] for row, cells in rows.items()}
+    assert [verdicts[row] for row in ("A01", "A02", "A03", "B02")] == [
+        "shown",
+        "failed",
+        "skipped",
+        "skipped",
+    ]
+
+
 def test_exit_status_is_that_of_the_marked_tests(project: Path) -> None:
     write_test(
         project,

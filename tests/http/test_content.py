@@ -128,6 +128,37 @@ async def test_a_reader_that_waits_slows_its_sender(serve: Serve) -> None:
     await uploading
 
 
+@pytest.mark.feature("B12")
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_content_is_given_to_who_takes_it_until_he_has_enough(
+    serve: Serve, chunked: bool
+) -> None:
+    """The rest is there for who reads on, and at the end there is nothing to give."""
+    content = bytes(range(256)) * 1000
+    taken = bytearray()
+
+    def take(piece: bytes) -> bool:
+        assert len(taken) < 100_000
+        taken.extend(piece)
+        return len(taken) >= 100_000
+
+    async def read(exchange: Exchange) -> bytes:
+        while len(taken) < 100_000:
+            assert await exchange.pour(take)
+        rest = await exchange.read()
+        assert not await exchange.pour(take)
+        return bytes(taken) + rest
+
+    client = await serve(Reader(read)).client()
+    request = post("/", content)
+    if chunked:
+        request = CHUNKED % b"" + chunks(content, 7_000) + b"0\r\n\r\n"
+    for start in range(0, len(request), 10_000):
+        await client.send(request[start : start + 10_000])
+        await turns(2)
+    assert (await client.answer("POST")).body == content
+
+
 async def test_content_of_a_first_look_is_not_lost(serve: Serve) -> None:
     """A reader that breaks off after a piece finds the rest behind it."""
     content = bytes(range(256)) * 100

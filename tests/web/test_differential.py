@@ -1,6 +1,7 @@
 """Where servers differ: each request is answered as the RFCs ask, and the connection goes on."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,11 +60,14 @@ class Case:
 
 CASES = (
     # RFC 9110 §9.3.2
+    Case("HEAD of a file", "HEAD /f/file", 200, (("Content-Length", "100"), ("Etag", "TAG")), b""),
     Case("HEAD", "HEAD /page", 200, (("Content-Length", "4"),), b""),
     # RFC 9110 §15.5.6
     Case("405", "POST /page", 405, (("Allow", "GET, HEAD, OPTIONS"),)),
+    Case("405 of a file", "POST /f/file", 405, (("Allow", "GET, HEAD, OPTIONS"),)),
     Case("405 of GET", "GET /form", 405, (("Allow", "OPTIONS, POST"),)),
     # RFC 9110 §9.3.7
+    Case("OPTIONS of a file", "OPTIONS /f/file", 204, (("Allow", "GET, HEAD, OPTIONS"),), b""),
     Case("OPTIONS", "OPTIONS /page", 204, (("Allow", "GET, HEAD, OPTIONS"),), b""),
     # RFC 9110 §9.1
     Case("unknown method", "BREW /page", 405, (("Allow", "GET, HEAD, OPTIONS"),)),
@@ -149,6 +153,14 @@ CASES = (
         None,
         False,
     ),
+    Case(
+        "too much",
+        "POST /form\nContent-Length: 1000000000",
+        413,
+        (("Connection", "close"),),
+        None,
+        False,
+    ),
     # RFC 9110 §12.5.5, §8.8.3
     Case(
         "compressed",
@@ -178,6 +190,7 @@ async def test_the_answer_is_what_the_rfcs_ask_for(
     site = serve(rules, {"compress_response": True})
     client = await site.client()
     tag = (await client.get("/f/file")).get("etag") or ""
+    assert re.fullmatch('"[!#-~]+"', tag)  # a strong one, in quotes: RFC 9110 §8.8.3
     line, *fields = case.request.replace("TAG", tag).split("\n")
     if not case.bare:
         fields = ["Host: h", *fields]

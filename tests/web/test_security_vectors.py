@@ -3,13 +3,21 @@
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.http.client import Serve, get, post
 from tests.loops import expect_log
-from toolkit.web import RedirectHandler, RequestHandler, addslash, removeslash
+from toolkit.escape import json_decode, json_encode
+from toolkit.web import (
+    RedirectHandler,
+    RequestHandler,
+    StaticFileHandler,
+    addslash,
+    removeslash,
+)
 
 Body = Callable[[RequestHandler], Any]
 
@@ -54,8 +62,12 @@ def claim(caplog: pytest.LogCaptureFixture) -> None:
             "multipart/form-data; boundary=b",
             b'--b\r\nContent-Disposition: form-data; name="a\rX: y"\r\n\r\n\r\n--b--\r\n',
         ),
+        (
+            "multipart/form-data; boundary=b\r\nContent-Type: multipart/form-data; boundary=c",
+            b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n--b--\r\n',
+        ),
     ],
-    ids=["urlencoded", "parts", "bad parts", "parameters", "CR"],
+    ids=["urlencoded", "parts", "bad parts", "parameters", "CR", "two types"],
 )
 async def test_a_form_of_an_attacker_is_refused_with_one_line(
     serve: Serve, caplog: pytest.LogCaptureFixture, kind: str, content: bytes
@@ -65,6 +77,19 @@ async def test_a_form_of_an_attacker_is_refused_with_one_line(
     answer = await client.ask(post("/", content, f"Content-Type: {kind}\r\n"))
     assert answer.status in (400, 413)
     assert len([each for each in caplog.records if each.levelname == "WARNING"]) <= 2
+    claim(caplog)
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data"])
+async def test_parameters_of_a_content_type_cost_little(
+    serve: Serve, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    """CVE-2024-24762 (python-multipart, Starlette): a pattern tried each way to read them."""
+    site = serve([("/", handler_of(lambda handler: handler.write(handler.get_argument("a", "-"))))])
+    hostile = f'Content-Type: {kind}; !="' + "\\" * 15_000 + "\r\n"
+    client = await site.client()
+    answer = await client.ask(post("/", b"a=1", hostile))
+    assert (answer.status, answer.text[:1]) in ((200, "1"), (400, "<"))
     claim(caplog)
 
 
@@ -137,6 +162,20 @@ async def test_a_redirect_splits_no_head_and_shows_no_markup(
     assert b"\nX" not in head
     assert b"\n" not in head.replace(b"\r\n", b"")
     assert b"<script>" not in body
+    claim(caplog)
+
+
+@pytest.mark.parametrize(
+    "path", ["/" + "../" * 5_000, "/" + "a/" * 3_500 + "../" * 2_500, "/" + "%2e%2e/" * 2_000]
+)
+async def test_dots_in_a_path_cost_little_and_lead_nowhere(
+    serve: Serve, caplog: pytest.LogCaptureFixture, tmp_path: Path, path: str
+) -> None:
+    """CVE-2026-56860 (Go): to resolve them took the square of their number."""
+    files = (r"/(.*)", StaticFileHandler, {"path": str(tmp_path), "default_filename": "index"})
+    (tmp_path.parent / "index").write_text("outside")
+    answer = await serve([files]).get(path)
+    assert answer.status in (400, 403, 404)
     claim(caplog)
 
 
@@ -226,3 +265,50 @@ async def test_a_cookie_without_a_good_name_is_none(
     assert {name: value for name, value in cookies.items() if name in seen} == seen
     assert "__Host-x" not in cookies
     assert "__Host-test" not in cookies
+
+
+@pytest.mark.parametrize(
+    ("body", "vary"),
+    [
+        (lambda handler: handler.write("same for all"), None),
+        (lambda handler: handler.write(handler.get_cookie("a", "")), "Cookie"),
+        (lambda handler: handler.write(str(len(handler.cookies))), "Cookie"),
+        (lambda handler: handler.write(str(handler.get_signed_cookie("a"))), "Cookie"),
+        (lambda handler: handler.write(handler.xsrf_token), "Cookie"),
+        (lambda handler: handler.set_cookie("a", "b"), "Cookie"),
+        (
+            lambda handler: (handler.set_header("Vary", "Accept"), handler.cookies, None)[-1],
+            "Accept, Cookie",
+        ),
+        (lambda handler: (handler.cookies, handler.flush())[1], "Cookie"),
+        (lambda handler: (handler.cookies, handler.send_error(404))[1], "Cookie"),
+    ],
+    ids="none get all signed xsrf set others flushed error".split(),
+)
+async def test_an_answer_for_one_browser_is_kept_for_no_other(
+    serve: Serve, body: Body, vary: str | None
+) -> None:
+    """CVE-2023-30861 (Flask): a cache gave one user's answer, and cookie, to others."""
+    site = serve([("/", handler_of(body))], {"cookie_secret": "secret"})
+    assert (await site.get("/", "Cookie: a=1\r\n")).get("vary") == vary
+
+
+# -- texts for other languages (CVE-2026-32289, CVE-2018-1000656) --------------------------
+
+
+@pytest.mark.parametrize("text", ["</script>", "<!--", "<script", "\u2028", "\u2029", "]]>"])
+def test_json_in_a_script_ends_neither_it_nor_a_line(text: str) -> None:
+    """Go's html/template, and others: what is data for one parser is markup for the next."""
+    written = json_encode({text: [text]})
+    for end in ("</", "<!--", "\u2028", "\u2029"):
+        assert end not in written
+    assert json_decode(written) == {text: [text]}
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a":' * 100_000, "[" * 100_000, "9" * 5_000, '{"a": ', '"a"'.encode("utf-16")]
+)
+def test_json_that_cannot_be_read_is_a_value_error(text: str | bytes) -> None:
+    """Flask, aiohttp: what is nested without end raised another error, which was answered 500."""
+    with pytest.raises(ValueError):
+        json_decode(text)

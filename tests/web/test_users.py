@@ -7,11 +7,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.http.client import Serve, post
+from tests.http.client import Serve, get, post
 from tests.loops import expect_log
 from tests.web.test_handler import site_of
 from toolkit import locale
-from toolkit.web import RequestHandler, addslash, authenticated, removeslash
+from toolkit.template import DictLoader
+from toolkit.web import HTTPError, RequestHandler, addslash, authenticated, removeslash
 
 
 class Private(RequestHandler):
@@ -167,6 +168,48 @@ async def test_what_a_user_has_chosen_goes_first(serve: Serve) -> None:
     site = serve([("/", Handler)])
     assert (await site.get("/?l=fr_FR")).text == "fr_FR de"
     assert (await site.get("/", "Accept-Language: de\r\n")).text == "de de"
+
+
+@pytest.mark.feature("U04")
+@pytest.mark.usefixtures("translations")
+async def test_a_page_and_what_is_wrong_with_its_form_speak_the_language_of_the_browser(
+    serve: Serve, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    texts = {"Name": "Nom", "Missing argument %s": "Il manque %s", "at most %d": "%d au plus"}
+    lines = [f'"{text}","{translated}"\n' for text, translated in texts.items()]
+    (tmp_path / "fr.csv").write_text("".join(lines), encoding="utf-8")
+    locale.load_translations(str(tmp_path))
+
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            self.render("form.html", fault=None)
+
+        def post(self) -> None:
+            if len(self.get_argument("name")) > 3:
+                raise HTTPError(400, "at most %d", 3)
+
+        def write_error(self, status_code: int, **kwargs: Any) -> None:
+            _, error, _ = kwargs["exc_info"]
+            self.render("form.html", fault=error.get_message(self.locale.translate))
+
+    loader = DictLoader({"form.html": "{{ _('Name') }}{% if fault %}: {{ fault }}{% end %}"})
+    site = serve([("/", Handler)], {"template_loader": loader})
+
+    async def shown(request: bytes) -> str:
+        return (await site.ask(request)).text
+
+    for fields, expected in (
+        ("Accept-Language: fr\r\n", ["Nom", "Nom: Il manque name", "Nom: 3 au plus"]),
+        ("", ["Name", "Name: Missing argument name", "Name: at most 3"]),
+    ):
+        assert [
+            await shown(get("/", fields)),
+            await shown(post("/", b"", fields)),
+            await shown(post("/?name=long", b"", fields)),
+        ] == expected
+    # The log speaks one language.
+    expect_log(caplog, "toolkit.general", "Missing argument name")
+    expect_log(caplog, "toolkit.general", "at most 3")
 
 
 # -- slashes -----------------------------------------------------------------------------

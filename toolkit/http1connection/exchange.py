@@ -107,7 +107,7 @@ class Exchange(HTTPConnection):
             pieces.append(piece)
             if self._may_gather():
                 if not self.content_ended:
-                    await self._open().gather(pieces)
+                    await self._open().gather(pieces.append)
                 if self.content_ended:
                     break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -141,6 +141,22 @@ class Exchange(HTTPConnection):
         piece = rest[at : at + size] if at or len(rest) > size else rest
         self._rest, self._at = rest, at + len(piece)
         return piece
+
+    async def pour(self, take: Callable[[bytes], bool]) -> bool:
+        """Give `take` the next piece of the content, and what comes behind it until it is true.
+
+        Plain content of a known length goes to it in the callbacks that bring it, of other
+        content there is one piece alone. Errors as `read`.
+
+        Args:
+            take: called with each piece, as large as it came; it may not raise.
+        Returns:
+            Whether there was a piece; False at the end of the content.
+        """
+        piece = await self.read_some(sys.maxsize)
+        if piece and not take(piece) and self._may_gather() and not self.content_ended:
+            await self._open().gather(take)
+        return bool(piece)
 
     async def _data(self) -> bytes:
         """Return content as it came, or was decoded; b"" at its end."""

@@ -52,7 +52,6 @@ class ServerConnection:
         "_closed",
         "_closing",
         "_discarded",
-        "_gathered",
         "_held_back",
         "_patience",
         "_phase",
@@ -61,6 +60,7 @@ class ServerConnection:
         "_received",
         "_runner",
         "_since",
+        "_take",
         "_tasks",
         "_written",
         "context",
@@ -99,7 +99,7 @@ class ServerConnection:
             self.machine.close_after()
         self._runner = InPlaceRunner(self.loop, self._ended)
         self._reader: Future[None] | None = None  # the exchange waits for data
-        self._gathered: list[bytes] | None = None  # what takes it, until all is there
+        self._take: Callable[[bytes], object] | None = None  # has it as it comes
         self._discarded = 0
         self._closing = False
         self._held_back = False  # until the client has taken what was sent
@@ -191,13 +191,12 @@ class ServerConnection:
             self._tell_closed()
 
     def _gather(self) -> bool:
-        """Take content for who waits for all of it; False when he is to be woken."""
-        if self._gathered is None or self._reader is None or self._reader.done():
+        """Give content to who waits for more than a piece; False when he is to be woken."""
+        if self._take is None or self._reader is None or self._reader.done():
             return False
         event = self.machine.next_event()
         assert isinstance(event, Data)
-        self._gathered.append(event.data)
-        return not self.machine.body_ended
+        return not (self._take(event.data) or self.machine.body_ended)
 
     def _pump(self) -> None:
         """Serve requests while there are any and none has to wait."""
@@ -401,20 +400,23 @@ class ServerConnection:
         finally:
             self._reader = None
 
-    async def gather(self, pieces: list[bytes]) -> None:
-        """Take the rest of content of a known length, of which some has come already.
+    async def gather(self, take: Callable[[bytes], object]) -> None:
+        """Have content of a known length taken, of which some has come already.
 
         The reader is not woken for each chunk, and no chunks are put together meanwhile.
         Returns early where the client has sent its last.
 
+        Args:
+            take: called with each piece; it may not raise, and says by something true that
+                it has enough.
         Raises:
             StreamClosedError, RemoteProtocolError: as `wait_for_data`.
         """
-        self._gathered = pieces
+        self._take = take
         try:
             await self.wait_for_data()
         finally:
-            self._gathered = None
+            self._take = None
 
     def _wake_reader(self, error: Exception | None = None) -> None:
         reader = self._reader

@@ -29,10 +29,17 @@ class HTTPError(Exception):
         """The message as it was given; None when there is none."""
         return self._log_message
 
-    def get_message(self) -> str | None:
-        """Return the message with its arguments filled in; None when there is none."""
-        message = self._log_message
-        return message % self.args if message and self.args else message
+    def get_message(self, translate: Callable[[str], str] = str) -> str | None:
+        """Return the message with its arguments filled in; None when there is none.
+
+        Args:
+            translate: applied to the message before, such as ``self.locale.translate`` where
+                a page shows the user what was wrong with a form.
+        """
+        if self._log_message is None:
+            return None
+        message = translate(self._log_message)
+        return message % self.args if self.args else message
 
     def __str__(self) -> str:
         reason = self.reason or responses.get(self.status_code, "Unknown")
@@ -55,6 +62,10 @@ class MissingArgumentError(HTTPError):
     def __init__(self, arg_name: str) -> None:
         super().__init__(400, f"Missing argument {arg_name}")
         self.arg_name = arg_name
+
+    def get_message(self, translate: Callable[[str], str] = str) -> str:
+        """Return ``Missing argument %s`` with the name filled in."""
+        return translate("Missing argument %s") % self.arg_name
 
 
 def find_error_handler(

@@ -38,7 +38,7 @@ from toolkit.web.debug import shown_error
 from toolkit.web.errors import Finish, HTTPError, MissingArgumentError, find_error_handler
 from toolkit.web.events import EventSource, EventStream
 from toolkit.web.state import State
-from toolkit.web.transforms import OutputTransform
+from toolkit.web.transforms import OutputTransform, add_vary
 from toolkit.web.uimodules import UIModules
 from toolkit.web.uploads import UPLOAD_LIMITS, Parts, request_parts
 from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError, TruncatedError
@@ -94,6 +94,7 @@ class RequestHandler:
 
     _stream_request_body = False
     _after_response: AfterResponse | None = None
+    _new_cookies: dict[str, str] | None = None  # Set-Cookie fields by name
     #: Bytes of content that requests to the class may have; None for the server's limit.
     max_body_size: int | None = None
     #: Seconds in which an answer has to begin, else 503 is answered and the handler
@@ -151,7 +152,7 @@ class RequestHandler:
         self._finished = False
         self._auto_finish = True
         self._has_ui = False  # whether `ui` was made
-        self._new_cookies: dict[str, str] | None = None  # Set-Cookie fields by name
+        self._cookies_matter = False  # whether some were looked at or set
         self._transforms: Sequence[OutputTransform] = (
             [transform(request) for transform in application.transforms]
             if application.transforms
@@ -395,12 +396,17 @@ class RequestHandler:
 
     @property
     def cookies(self) -> dict[str, http.cookies.Morsel[str]]:
-        """The cookies of the request, by name."""
+        """The cookies of the request, by name.
+
+        An answer for which this or another method here has looked at them, or which sets some,
+        has ``Vary: Cookie``: no cache may give it to somebody else.
+        """
+        self._cookies_matter = True
         return self.request.cookies
 
     def get_cookie(self, name: str, default: str | None = None) -> str | None:
         """Return the value of a cookie of the request, `default` without one."""
-        morsel = self.request.cookies.get(name)
+        morsel = self.cookies.get(name)
         return default if morsel is None else morsel.value
 
     def set_cookie(
@@ -435,6 +441,7 @@ class RequestHandler:
         Names that begin with ``__Host-`` or ``__Secure-`` make the cookie a secure one. An
         error page sets the cookies that were set before the error, too.
         """
+        self._cookies_matter = True
         if self._new_cookies is None:
             self._new_cookies = {}
         self._new_cookies[name] = cookie_field(
@@ -473,6 +480,7 @@ class RequestHandler:
             self.clear_cookie(name, **kwargs)
 
     def _add_cookies(self) -> None:
+        add_vary(self._headers, "Cookie")
         for field in (self._new_cookies or {}).values():
             self._headers.add("Set-Cookie", field)
 
@@ -769,7 +777,7 @@ class RequestHandler:
         if not exchange.closed:
             if not self._headers_written:
                 data = self._transform_first(data, include_footers)
-                if self._new_cookies:
+                if self._cookies_matter:
                     self._add_cookies()
                 head = ResponseHead(self._status_code, self._headers.fields(), self._reason)
                 exchange.start(head, data)
@@ -838,7 +846,7 @@ class RequestHandler:
             self._clear_representation_headers()
         if self._transforms:
             body = self._transform_first(body, True)
-        if self._new_cookies:
+        if self._cookies_matter:
             self._add_cookies()
         fields = self._headers.fields()
         head = ResponseHead(self._status_code, fields, self._reason, checked=True)

@@ -13,7 +13,8 @@ Example::
                 else:
                     await part.save(new_path(), max_size=10_000_000)
 
-Nothing is kept of a part that nobody reads, and no more of one that is read than a piece.
+Nothing is kept of a part that nobody reads, and no more of one that is read than a piece, or the
+mebibyte by which a file is written.
 """
 
 from toolkit.web.uploads.names import MAX_NAME, safe_filename

@@ -66,25 +66,25 @@ class Spool:
         self._lock = threading.Lock()
         self._discarded = False
 
-    async def write(self, data: bytes) -> None:
+    async def writelines(self, pieces: list[bytes]) -> None:
         """Add to the content.
 
         Raises:
             OSError: the disk does not take it.
         """
-        self._size += len(data)
+        self._size += sum(map(len, pieces))
         if self._disk is not None:
-            await self._in_thread(self._disk.write, data)
+            await self._in_thread(self._disk.writelines, pieces)
         elif self._size <= self._max_memory:
-            self._memory.write(data)
+            self._memory.writelines(pieces)
         else:
-            await self._in_thread(self._roll_over, data)
+            await self._in_thread(self._roll_over, pieces)
 
-    def _roll_over(self, data: bytes) -> None:
+    def _roll_over(self, pieces: list[bytes]) -> None:
         """Go on on disk; runs in a thread."""
         self._disk = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115  # it is kept
         self._disk.write(self._memory.getbuffer())
-        self._disk.write(data)
+        self._disk.writelines(pieces)
         self._memory = io.BytesIO()
 
     async def finish(self) -> SpooledFile:
