@@ -11,6 +11,12 @@ from typing import Any, overload
 #: ``%``, which for a whole body at once would cost twenty times its size in memory.
 _BLOCK = 4096
 
+#: What `json.dumps` and `json.loads` come to, without the layers of Python above it, which cost
+#: more than the JSON of a small value. Interpreters without the former in C have None here.
+_make_encoder: Any = getattr(json.encoder, "c_make_encoder", None)
+_encoder = json.JSONEncoder()
+_first_value = json.JSONDecoder().raw_decode
+
 
 def xhtml_escape(value: str | bytes) -> str:
     """Escape ``& < > " '`` so that the text may stand in HTML, attributes included."""
@@ -29,10 +35,26 @@ def json_encode(value: Any) -> str:
     ``</``, which could end it, comes as ``<\\/``, and ``<!--``, after which an end would be
     overlooked, as ``<\\u0021--``.
     """
-    text = json.dumps(value)
+    text = json.dumps(value) if _make_encoder is None else _json_text(value)
     if "<" in text:
         text = text.replace("</", "<\\/").replace("<!--", "<\\u0021--")
     return text
+
+
+def _json_text(value: Any) -> str:
+    """Return what `json.dumps` does."""
+    encode = _make_encoder(
+        {},  # in which it sees circles
+        _encoder.default,
+        json.encoder.encode_basestring_ascii,
+        None,
+        ": ",
+        ", ",
+        False,
+        False,
+        True,
+    )
+    return "".join(encode(value, 0))
 
 
 def json_decode(value: str | bytes) -> Any:
@@ -41,8 +63,14 @@ def json_decode(value: str | bytes) -> Any:
     Raises:
         ValueError: not JSON, not UTF-8, or nested without end.
     """
+    text = to_unicode(value)
     try:
-        return json.loads(to_unicode(value))
+        try:
+            found, end = _first_value(text)
+        except ValueError:
+            end = -1  # there may be blanks before it
+        # The usual text ends with its value; any other is looked at in whole.
+        return found if end == len(text) else json.loads(text)
     except RecursionError:
         raise ValueError("JSON that is nested too deep") from None
 

@@ -98,6 +98,24 @@ def test_json_may_stand_inside_a_script_element() -> None:
     assert json_decode(encoded) == {"</script>": "<!-- </SCRIPT>"}
 
 
+@pytest.mark.parametrize("value", [" \t\n1\r\n ", b" [1]\n", "1 ", " 1"])
+def test_blanks_around_json_mean_nothing(value: str | bytes) -> None:
+    assert json_decode(value) in (1, [1])
+
+
+def test_a_circle_has_no_json() -> None:
+    value: dict[str, Any] = {}
+    value["a"] = [value]
+    for _ in range(2):
+        with pytest.raises(ValueError, match="Circular reference"):
+            json_encode(value)
+
+
+def test_what_json_does_not_know_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="bytes is not JSON serializable"):
+        json_encode({"a": b""})
+
+
 @pytest.mark.parametrize(
     "value", ["", "{", "nonsense", "{'a': 1}", b"\xff", '"a"'.encode("utf-16"), "[1] 2", b"\x00"]
 )

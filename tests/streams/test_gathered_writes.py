@@ -159,18 +159,24 @@ async def test_a_peer_that_takes_nothing_makes_the_writer_wait() -> None:
         peer.socket.close()
 
 
-async def test_what_is_gathered_leaves_with_the_turn_of_the_loop() -> None:
+@pytest.mark.parametrize("in_one_call", [False, True])
+async def test_what_is_gathered_leaves_with_the_turn_of_the_loop(in_one_call: bool) -> None:
     """Be it in a callback of any kind; a piece too many has all of them leave before."""
+
+    async def write(stream: IOStream, data: bytes) -> None:
+        if in_one_call:
+            await stream.write_gathered(data)
+        else:
+            stream.gather()
+            await stream.write(data)
 
     async def gathering(stream: IOStream) -> None:
         await asyncio.sleep(0)
         for _ in range(3):
-            stream.gather()
-            await stream.write(b"piece ")
+            await write(stream, b"piece ")
         await asyncio.sleep(0)
         for _ in range(3):
-            stream.gather()
-            await stream.write(b"x" * 30_000)
+            await write(stream, b"x" * 30_000)
 
     async with connected(gathering) as (service, peer):
         whole = b"piece " * 3 + b"x" * 90_000

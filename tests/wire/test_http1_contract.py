@@ -379,6 +379,66 @@ def test_a_repeated_head_is_read_as_the_first_one_was() -> None:
     assert behind[2:] == alone[7]
 
 
+def test_a_repeated_head_leaves_its_content_to_its_own_request() -> None:
+    """Requests with content may repeat their heads, together or apart."""
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n"
+    posts = [head + b"one", head + b"two"]
+    alone = [serve(Machine(SERVER), [post])[0] for post in posts]
+    for pieces in (posts, [b"".join(posts)], [posts[0], posts[1][:-1], posts[1][-1:]]):
+        assert serve(Machine(SERVER), pieces) == ([*alone[0], *alone[1]], None)
+
+
+# -- content that is taken at once -------------------------------------------------------------
+
+
+def posting(content: bytes, length: int, limits: Limits = DEFAULT_LIMITS) -> Machine:
+    """Return a server that has read the head of a request, and received some of its content."""
+    machine = Machine(SERVER, limits)
+    head = f"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n"
+    machine.receive(head.encode() + content)
+    machine.next_event()
+    return machine
+
+
+def test_content_that_is_all_here_is_taken_at_once() -> None:
+    """What is behind it stays, and the answer to it begins the next request."""
+    machine = posting(b"abc" + GET_BYTES, 3)
+    assert machine.take_content() == b"abc"
+    assert machine.body_ended
+    assert machine.take_content() is None
+    answer(machine)
+    assert isinstance(machine.next_event(), RequestHead)
+
+
+def test_content_that_was_taken_has_an_end_as_any() -> None:
+    machine = posting(b"abc", 3)
+    machine.take_content()
+    assert isinstance(machine.next_event(), EndOfMessage)
+
+
+def test_content_past_the_limit_is_not_taken() -> None:
+    machine = posting(b"abc", 3, Limits(body=2))
+    assert machine.take_content() is None
+    with pytest.raises(RemoteProtocolError, match="Content-Length too long"):
+        machine.next_event()
+
+
+def test_content_without_a_limit_is_taken() -> None:
+    machine = posting(b"abc", 3, Limits(body=2))
+    machine.max_body = None
+    assert machine.take_content() == b"abc"
+
+
+def test_content_that_is_not_all_here_is_not_taken() -> None:
+    """Neither is the rest of what was begun."""
+    machine = posting(b"a", 3)
+    assert machine.take_content() is None
+    machine.next_event()
+    machine.receive(b"bc")
+    assert machine.take_content() is None
+    assert [event.data for event in events(machine) if isinstance(event, Data)] == [b"bc"]
+
+
 @pytest.mark.parametrize("fields", ["Host: h\r\n", "Host: h\r\nConnection: keep-alive\r\n"])
 def test_the_host_of_a_target_stays_with_its_request(fields: str) -> None:
     """The next request on the connection is for the host that its fields name, or its target."""

@@ -102,6 +102,10 @@ class Exchange(HTTPConnection):
             RemoteProtocolError: too large or malformed; the answer should be its `status`.
             StreamClosedError: the client is gone.
         """
+        if self._at == len(self._rest) and self._may_gather():
+            content = self._open().machine.take_content()
+            if content is not None:
+                return content
         pieces: list[bytes] = []
         while piece := await self.read_some(sys.maxsize):
             pieces.append(piece)
@@ -336,8 +340,7 @@ class Exchange(HTTPConnection):
         """Send a piece of the content, and return a future of what `drained` waits for.
 
         What is pushed in one turn of the loop leaves as one, see `IOStream.gather`. A client
-        that is gone is told of by the future alone. To write and flush a piece takes a quarter
-        fewer instructions by this than by `send` and `flushed`.
+        that is gone is told of by the future alone.
 
         Raises:
             LocalProtocolError: as `send`.
@@ -347,11 +350,9 @@ class Exchange(HTTPConnection):
             if not self.closed:
                 self.send(data)
             return self.flushed()
-        stream = connection.stream
-        stream.gather()
-        connection.write(connection.machine.send_data(data))
+        raw = connection.machine.send_data(data)
         self.sent += len(data)
-        return stream.accepted()
+        return connection.push(raw)
 
     async def send_file(self, file: int, offset: int, count: int) -> int:
         """Send a piece of a file, as `IOStream.send_file`, in an answer with Content-Length.

@@ -379,6 +379,15 @@ class ServerConnection:
             self._written += len(data)
             self.stream.write_nowait(data)
 
+    def push(self, data: bytes) -> "Future[None]":
+        """Send bytes of an answer with what else goes in this turn of the loop.
+
+        Returns:
+            The future of `IOStream.accepted`.
+        """
+        self._written += len(data)
+        return self.stream.write_gathered(data)
+
     async def send_file(self, file: int, offset: int, count: int) -> int:
         """Send bytes of a file that belong to an answer; see `IOStream.send_file`."""
         self._written += count

@@ -149,6 +149,19 @@ class BaseIOStream(Incoming):
             self._corked = b""
             self._loop.call_soon(self._uncork)
 
+    def write_gathered(self, data: bytes) -> "Future[None]":
+        """Do as `gather` and `write_nowait`, and return the future of `accepted`."""
+        corked = self._corked
+        if type(corked) is bytearray and not (self._closed or self.max_write_buffer_size):
+            # The third piece of a turn and all that follow.
+            corked += data
+            if len(corked) > CORK_SIZE:
+                self._uncork()
+        else:
+            self.gather()
+            self.write_nowait(data)
+        return self.accepted()
+
     def _keep(self, corked: bytes | bytearray, data: bytes) -> None:
         """Add to what leaves at the end of the callback."""
         if type(corked) is not bytearray:

@@ -60,8 +60,8 @@ class Coverage:
 
     def _taking(self, path: str) -> Rule | None:
         """Return the rule that takes a path."""
-        for candidate in self._index.candidates(path):
-            if is_final(candidate.rule) and candidate.fits(path):
+        for candidate, texts in self._index.candidates(path):
+            if is_final(candidate.rule) and candidate.fits(path, texts):
                 return candidate.rule
         return None
 

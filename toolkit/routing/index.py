@@ -1,9 +1,8 @@
 """Which rules a path may belong to, found by its segments and not by asking each rule."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from toolkit.httputil import HTTPServerRequest
 from toolkit.routing import patterns
 from toolkit.routing.converters import PATH, PLAIN, Converter
 from toolkit.routing.matchers import (
@@ -18,30 +17,37 @@ from toolkit.routing.rules import Rule
 from toolkit.routing.templates import Shape
 
 
-class Candidate(NamedTuple):
-    """A rule that a path may belong to.
+class Candidate:
+    """A rule that some paths may belong to.
 
     Attributes:
         place: among all rules.
-        known: whether the path fits, so that only the values of a template are open.
-        texts: of the parameters of a template, where the rule's matcher is one.
+        known: whether a path that leads here fits, so that only the values of a template are
+            open.
+        leads_on: whether the rule leads to another router, which may pass a request on.
     """
 
-    place: int
-    rule: Rule
-    known: bool = False
-    texts: tuple[str, ...] = ()
+    # With slots, as these are looked at in each request; a named tuple takes four times as long.
+    __slots__ = ("known", "leads_on", "place", "rule")
 
-    def arguments(self, request: HTTPServerRequest) -> dict[str, Any] | None:
-        """Return what the rule's matcher does for a request with the path."""
-        if not self.known:
-            return self.rule.matcher.match(request)
-        if not self.texts:
+    def __init__(self, place: int, rule: Rule, known: bool, leads_on: bool) -> None:
+        self.place = place
+        self.rule = rule
+        self.known = known
+        self.leads_on = leads_on
+
+    def arguments(self, texts: tuple[str, ...]) -> dict[str, Any] | None:
+        """Return what the rule's matcher does for a path with these texts, where it is `known`.
+
+        Args:
+            texts: of the parameters of a template, where the rule's matcher is one.
+        """
+        if not texts:
             return {}
         assert isinstance(self.rule.matcher, PathTemplate)
-        return self.rule.matcher.arguments(self.texts)
+        return self.rule.matcher.arguments(texts)
 
-    def fits(self, path: str) -> bool | None:
+    def fits(self, path: str, texts: tuple[str, ...]) -> bool | None:
         """Say whether every request with the path fits; None when it depends on the request."""
         matcher = self.rule.matcher
         if type(matcher) is PathMatches:
@@ -49,8 +55,12 @@ class Candidate(NamedTuple):
         if type(matcher) is AnyMatches:
             return True
         if self.known and isinstance(matcher, PathTemplate) and matcher.template.predictable:
-            return matcher.arguments(self.texts) is not None
+            return matcher.arguments(texts) is not None
         return None
+
+
+#: A rule that a path may belong to, and the texts of the parameters of its template.
+Found = tuple[Candidate, tuple[str, ...]]
 
 
 class _Node:
@@ -68,7 +78,7 @@ class _Node:
         self.rests: list[Candidate] = []
         self.below: list[Candidate] = []
         #: Regular expressions, by what the segment begins with, by the length of this.
-        self.prefixes: dict[int, dict[str, list[Candidate]]] = {}
+        self.prefixes: list[tuple[int, dict[str, list[Found]]]] = []
 
     def down(self, segment: str | Shape) -> "_Node":
         """Return the node behind a segment; it is made when missing."""
@@ -78,7 +88,7 @@ class _Node:
         return self.shapes.setdefault(segment.key, (segment, _Node()))[1]
 
     def collect(
-        self, segments: Sequence[str], position: int, texts: tuple[str, ...], found: list[Candidate]
+        self, segments: Sequence[str], position: int, texts: tuple[str, ...], found: list[Found]
     ) -> None:
         """Append the candidates for the segments of a path from a position on.
 
@@ -96,26 +106,33 @@ class _Node:
             position += 1
 
     def _collect_here(
-        self, segments: Sequence[str], position: int, texts: tuple[str, ...], found: list[Candidate]
+        self, segments: Sequence[str], position: int, texts: tuple[str, ...], found: list[Found]
     ) -> None:
         """Append the candidates that hang at this node, and those behind segments that vary."""
-        for place, rule, known, _ in self.below:
-            found.append(Candidate(place, rule, known, texts))
+        for candidate in self.below:
+            found.append((candidate, texts))
         if position == len(segments):
-            for place, rule, known, _ in self.ends:
-                found.append(Candidate(place, rule, known, texts))
+            for candidate in self.ends:
+                found.append((candidate, texts))
             return
         segment = segments[position]
-        for length, by_prefix in self.prefixes.items():
+        for length, by_prefix in self.prefixes:
             found += by_prefix.get(segment[:length], ())
         if self.rests:
             with_rest = (*texts, "/".join(segments[position:]))
-            for place, rule, known, _ in self.rests:
-                found.append(Candidate(place, rule, known, with_rest))
-        for shape, below in self.shapes.values():
-            parts = shape.split(segment)
-            if parts is not None:
-                below.collect(segments, position + 1, texts + parts, found)
+            for candidate in self.rests:
+                found.append((candidate, with_rest))
+        if self.shapes:
+            for shape, below in self.shapes.values():
+                parts = shape.split(segment)
+                if parts is not None:
+                    below.collect(segments, position + 1, texts + parts, found)
+
+    def add_prefix(self, prefix: str, candidate: Candidate) -> None:
+        """Hang a regular expression here, by what its segment begins with."""
+        by_length = dict(self.prefixes)
+        by_length.setdefault(len(prefix), {}).setdefault(prefix, []).append((candidate, ()))
+        self.prefixes = list(by_length.items())
 
 
 class PathIndex:
@@ -126,29 +143,35 @@ class PathIndex:
     """
 
     def __init__(self) -> None:
-        self._fixed: dict[str, list[Candidate]] = {}
+        self._fixed: dict[str, list[Found]] = {}
         self._root = _Node()
-        self._depth = 1
+        self._depth = 2  # one more than the segments that are looked at
         # Rules that may match any path, in order.
-        self._anywhere: list[Candidate] = []
+        self._anywhere: list[Found] = []
 
-    def add(self, place: int, rule: Rule) -> None:
-        """Add a rule, whose place is behind those of the rules before."""
+    def add(self, place: int, rule: Rule, leads_on: bool) -> None:
+        """Add a rule, whose place is behind those of the rules before.
+
+        Args:
+            leads_on: whether it leads to another router.
+        """
         matcher = rule.matcher
         by_path = _path_of(matcher)
-        candidate = Candidate(place, rule, known=by_path is matcher)
+        literal = fixed_path(by_path)
+        known = by_path is matcher and (literal is not None or isinstance(by_path, PathTemplate))
+        candidate = Candidate(place, rule, known, leads_on)
         if by_path is None:
-            self._anywhere.append(candidate)
-        elif not isinstance(by_path, PrefixMatches) and by_path.literal is not None:
-            self._fixed.setdefault(by_path.literal, []).append(candidate)
+            self._anywhere.append((candidate, ()))
+        elif literal is not None:
+            self._fixed.setdefault(literal, []).append((candidate, ()))
         elif isinstance(by_path, PathTemplate):
             self._add_template(candidate, by_path)
         else:
-            self._add_regex(candidate._replace(known=False), by_path)
+            self._add_regex(candidate, by_path)
 
     def _add_template(self, candidate: Candidate, matcher: PathTemplate) -> None:
         template = matcher.template
-        self._depth = max(self._depth, len(template.segments) + 1)
+        self._depth = max(self._depth, len(template.segments) + 2)
         node = self._root
         for segment in template.segments:
             node = node.down(segment)
@@ -161,22 +184,22 @@ class PathIndex:
     def _add_regex(self, candidate: Candidate, matcher: PathMatches) -> None:
         empty, *segments = patterns.literal_prefix(matcher.regex).split("/")
         if empty or not segments:
-            self._anywhere.append(candidate)
+            self._anywhere.append((candidate, ()))
             return
-        self._depth = max(self._depth, len(segments))
+        self._depth = max(self._depth, len(segments) + 1)
         node = self._root
         for segment in segments[:-1]:
             node = node.down(segment)
         node.varies = True
-        by_prefix = node.prefixes.setdefault(len(segments[-1]), {})
-        by_prefix.setdefault(segments[-1], []).append(candidate)
+        node.add_prefix(segments[-1], candidate)
 
-    def candidates(self, path: str) -> Iterable[Candidate]:
+    def candidates(self, path: str) -> Iterable[Found]:
         """Return the rules that the path may belong to, in order."""
         found = list(self._fixed.get(path, ()))
-        if path[:1] == "/":
-            # The last of these is all the rest of a path that is deeper than the tree.
-            self._root.collect(path[1:].split("/", self._depth), 0, (), found)
+        # The last of these is all the rest of a path that is deeper than the tree.
+        segments = path.split("/", self._depth)
+        if not segments[0]:
+            self._root.collect(segments, 1, (), found)
         if len(found) > 1:
             found.sort(key=_place)
         return _merged(found, self._anywhere) if self._anywhere else found
@@ -185,18 +208,18 @@ class PathIndex:
         """Return the templates and prefixes that match all that a template or a prefix does."""
         found: list[Candidate] = []
         _cover(self._root, matcher.template.segments, matcher, found)
-        found.sort(key=_place)
+        found.sort(key=lambda candidate: candidate.place)
         return [candidate for candidate in found if candidate.known]
 
 
-def _merged(some: list[Candidate], others: list[Candidate]) -> Iterator[Candidate]:
+def _merged(some: list[Found], others: list[Found]) -> Iterator[Found]:
     """Yield the candidates of both lists in order; only those are looked at that are asked for."""
     position = 0
-    for candidate in some:
-        while position < len(others) and others[position].place < candidate.place:
+    for one in some:
+        while position < len(others) and _place(others[position]) < _place(one):
             yield others[position]
             position += 1
-        yield candidate
+        yield one
     while position < len(others):
         yield others[position]
         position += 1
@@ -236,8 +259,8 @@ def _rest_of(candidate: Candidate) -> Converter | None:
     return matcher.template.rest if isinstance(matcher, PathTemplate) else None
 
 
-def _place(candidate: Candidate) -> int:
-    return candidate.place
+def _place(found: Found) -> int:
+    return found[0].place
 
 
 def fixed_path(matcher: Matcher | None) -> str | None:

@@ -138,6 +138,7 @@ class PathMatches(Matcher):
                 f"{self.regex.pattern!r}"
             )
         self.names = list(self.regex.groupindex)
+        self._unnamed = self.regex.groups > named
         self._path, self._group_count = patterns.reversible(self.regex)
 
     @property
@@ -149,11 +150,11 @@ class PathMatches(Matcher):
         found = self.regex.match(request.path)
         if found is None:
             return None
-        if not self.regex.groups:
-            return {}
-        if self.regex.groupindex:
+        if self._unnamed:
+            return {"path_args": [_unquote(value) for value in found.groups()]}
+        if self.names:
             return {"path_kwargs": {k: _unquote(v) for k, v in found.groupdict().items()}}
-        return {"path_args": [_unquote(value) for value in found.groups()]}
+        return {}
 
     def reverse(self, *args: Any, **kwargs: Any) -> str | None:
         if self._path is None:

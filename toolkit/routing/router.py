@@ -132,7 +132,7 @@ class RuleRouter(Router):
             if before is not None:
                 self.report_unreachable(made, before)
             self._add_direct(made)
-            self._index.add(len(self.rules), made)
+            self._index.add(len(self.rules), made, isinstance(made.target, RuleRouter))
             self._coverage.add(made)
             self.rules.append(made)
 
@@ -142,7 +142,7 @@ class RuleRouter(Router):
         if path is None or isinstance(rule.target, RuleRouter):
             return
         before = self._index.candidates(path)
-        if all(candidate.fits(path) is False for candidate in before):
+        if all(candidate.fits(path, texts) is False for candidate, texts in before):
             self._direct[path] = Match(rule.target, rule.target_kwargs)
 
     def process_rule(self, rule: Rule) -> Rule:
@@ -171,14 +171,16 @@ class RuleRouter(Router):
         direct = self._direct.get(path)
         if direct is not None:
             return direct
-        for candidate in self._index.candidates(path):
-            arguments = candidate.arguments(request)
+        for candidate, texts in self._index.candidates(path):
+            rule = candidate.rule
+            arguments = (
+                candidate.arguments(texts) if candidate.known else rule.matcher.match(request)
+            )
             if arguments is None:
                 continue
-            rule = candidate.rule
-            if not isinstance(rule.target, RuleRouter):
+            if not candidate.leads_on:
                 return Match(rule.target, rule.target_kwargs, **arguments)
-            inner = rule.target.match(request)
+            inner: Match | None = rule.target.match(request)
             if inner is not None:
                 outer = arguments.get("path_kwargs")
                 if type(outer) is not TemplateArguments:
@@ -190,13 +192,15 @@ class RuleRouter(Router):
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
         """Return the delegate of the first rule that matches and has one."""
         outer = kwargs.get("path_kwargs")
-        for candidate in self._index.candidates(request.path):
-            arguments = candidate.arguments(request)
+        for candidate, texts in self._index.candidates(request.path):
+            rule = candidate.rule
+            arguments = (
+                candidate.arguments(texts) if candidate.known else rule.matcher.match(request)
+            )
             if arguments is None:
                 continue
             if type(outer) is TemplateArguments:
                 arguments = joined({"path_kwargs": outer}, arguments)
-            rule = candidate.rule
             if rule.target_kwargs:
                 arguments["target_kwargs"] = rule.target_kwargs
             delegate = self.get_target_delegate(rule.target, request, **arguments)

@@ -37,12 +37,12 @@ def content_bytes(chunk: Any) -> bytes:
     Raises:
         TypeError: another type.
     """
+    if isinstance(chunk, dict):
+        return json_encode(chunk).encode("utf-8")
     if isinstance(chunk, str):
         return chunk.encode("utf-8")
     if isinstance(chunk, bytes):
         return chunk
-    if isinstance(chunk, dict):
-        return json_encode(chunk).encode("utf-8")
     # A list as a whole JSON answer could once be read across sites by a script element.
     hint = "; lists are not accepted for security reasons" if isinstance(chunk, list) else ""
     raise TypeError(f"write() takes bytes, str and dict, not {type(chunk).__name__}{hint}")

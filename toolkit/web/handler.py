@@ -726,8 +726,9 @@ class RequestHandler:
         values = source.get(name)
         if values:
             # All are looked at: one that is not UTF-8 is an error, wherever it stands.
-            texts = [self.decode_argument(value, name=name) for value in values]
-            return clean(texts[-1], strip)
+            for value in values:
+                text = self.decode_argument(value, name=name)
+            return clean(text, strip)
         if default is _REQUIRED:
             raise MissingArgumentError(name)
         return default
@@ -754,12 +755,13 @@ class RequestHandler:
         """
         if self._finished:
             raise RuntimeError("Cannot write() after finish()")
-        if type(chunk) is bytes:
-            self._write_buffer.append(chunk)
-            return
-        if isinstance(chunk, dict):
-            self.set_header("Content-Type", "application/json; charset=UTF-8")
-        self._write_buffer.append(content_bytes(chunk))
+        if type(chunk) is str:
+            chunk = chunk.encode()
+        elif type(chunk) is not bytes:
+            if isinstance(chunk, dict):
+                self.set_header("Content-Type", "application/json; charset=UTF-8")
+            chunk = content_bytes(chunk)
+        self._write_buffer.append(chunk)
 
     def flush(self, include_footers: bool = False) -> "Future[None]":
         """Send what was written; await the result to let the client keep up.

@@ -234,15 +234,20 @@ class Machine:
         """
         buffer = self._buffer
         data = buffer.data
+        remembered = self._remembered
         if (
-            data
-            and data == self._remembered
+            remembered
+            and data.startswith(remembered)
             and self._in == _HEAD
             and not (buffer.pos or self._start_line)
         ):
             # What a client that keeps its connection sends, again: shorter than by the way
             # of all others.
-            buffer.data, buffer.scanned = b"", 0
+            if len(data) == len(remembered):
+                buffer.data = b""
+            else:
+                buffer.pos = len(remembered)
+            buffer.scanned = 0
             return self._accept_request(self._request)
         try:
             return _READERS[self._in](self)
@@ -303,8 +308,7 @@ class Machine:
         head = self._whole_request(line, block)
         if head is not None:
             small = size <= _MAX_REMEMBERED
-            alone = small and pos == 0 and end + 4 == len(data)
-            self._remembered = bytes(data) if alone else b""
+            self._remembered = bytes(data[pos : end + 4]) if small else b""
             # Other forms of a target than these override the Host field.
             self._remembered_block = block if small and head.target[0] in "/*" else None
             buffer.skip_to(end + 4)
@@ -426,6 +430,22 @@ class Machine:
         if isinstance(body, BodyUntilClose):
             return self._read_end()
         raise TruncatedError("the connection ended in the middle of a body")
+
+    def take_content(self) -> bytes | None:
+        """Return all of the content at once, where nothing of it was read and all is here.
+
+        That is content of a known length, within the limit. None leaves it to `next_event`.
+        """
+        body = self._body
+        left = self.body_left
+        if not left or left > len(self._buffer) or left != self._request.length:
+            return None
+        if self.max_body is not None and left > self.max_body:
+            return None
+        assert body is not None
+        self._in = _END
+        body.ended, body.left = True, 0
+        return self._buffer.take(left)
 
     def _read_end(self) -> Event:
         body, self._body = self._body, None
