@@ -238,9 +238,6 @@ class Connection(Pinging):
         """Hand on a message."""
         if self._bucket is not None and not self._in_time(self._bucket, message):
             return
-        self._deliver(message)
-
-    def _deliver(self, message: str | bytes) -> None:
         decode, value = self.options.decode, message
         if decode is not None:
             try:

@@ -264,8 +264,9 @@ class WebSocketHandler(RequestHandler):
         """Return options of compression; for subclasses to override.
 
         None, the default, is for no compression; a dict, be it empty, allows it to clients
-        that offer it. Keys are ``compression_level`` (0 to 9) and ``mem_level`` (1 to 9), as of
-        `zlib.compressobj`, and the attributes of `toolkit.wire.websocket.DeflateOptions`.
+        that offer it. Keys are ``compression_level`` (0 to 9, by default 1) and ``mem_level`` (1
+        to 9), as of `zlib.compressobj`, and the attributes of
+        `toolkit.wire.websocket.DeflateOptions`.
         """
         return None
 
