@@ -43,8 +43,9 @@ _BAD: Final = sys.maxsize
 #: First bytes of frames that are messages, without and with compression agreed on.
 _PLAIN: Final = frozenset({FIN | TEXT, FIN | BINARY})
 _PACKED: Final = _PLAIN | {FIN | RSV1 | TEXT, FIN | RSV1 | BINARY}
-#: Heads of short messages that a server sends.
+#: Heads of short texts that a server sends, and what those of longer ones begin with.
 _SHORT_TEXTS: Final = [bytes((FIN | TEXT, size)) for size in range(MAX_SHORT + 1)]
+_LONGER_TEXT: Final = bytes((FIN | TEXT, 126))
 _CONTROL: Final = frozenset({CLOSE, PING, PONG})
 
 
@@ -130,8 +131,8 @@ class Machine:
             self._deflater = Deflater(*ours, deflate.level, deflate.mem_level)
             self._inflater = Inflater(*theirs)
         self._threshold = sys.maxsize if deflate is None else deflate.threshold
-        # Texts below this size leave as one of these heads and the text itself.
-        self._short = min(self._threshold, len(_SHORT_TEXTS)) if self._server else 0
+        # Texts below this size leave in one pass.
+        self._short = min(self._threshold, 0x10000) if self._server else 0
         # Received and not read: a chunk as it came, or several put together.
         self._data: bytes | bytearray = b""
         self._pos = 0
@@ -376,7 +377,9 @@ class Machine:
             payload = encode_text(event)
             size = len(payload)
             if size < self._short and not self._out_opcode:
-                return _SHORT_TEXTS[size] + payload
+                if size <= MAX_SHORT:
+                    return _SHORT_TEXTS[size] + payload
+                return _LONGER_TEXT + size.to_bytes(2) + payload
             return self._send_message(TEXT, payload)
         if isinstance(event, (bytes, bytearray, memoryview)):
             return self._send_message(BINARY, bytes(event))
@@ -409,8 +412,7 @@ class Machine:
         return self._parts(BINARY, bytes(message))
 
     def _send_message(self, opcode: int, payload: bytes) -> bytes:
-        start, payload = self._parts(opcode, payload)
-        return start + payload
+        return b"".join(self._parts(opcode, payload))
 
     def _parts(self, opcode: int, payload: bytes) -> tuple[bytes, bytes]:
         if self._out_opcode:

@@ -42,13 +42,13 @@ def mask_in_python(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
 
 def _mask_long(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
     """Mask block by block."""
-    number = int.from_bytes(key)
+    pattern = int.from_bytes(key) * _REPEAT
     blocks = []
     for start in range(0, len(data), _BLOCK):
         block = data[start : start + _BLOCK]
         size = len(block)
-        repeat = _REPEAT >> (8 * (_BLOCK - size & -4))
-        pattern = number * repeat >> (8 * (-size & 3))
+        if size < _BLOCK:
+            pattern >>= 8 * (_BLOCK - size)
         blocks.append((int.from_bytes(block) ^ pattern).to_bytes(size))
     return b"".join(blocks)
 
