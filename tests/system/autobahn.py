@@ -51,7 +51,8 @@ async def run_against_server(
     with tempfile.TemporaryDirectory() as directory:
         async with serving() as url:
             servers = [{"agent": "toolkit", "url": url}]
-            async with _running("fuzzingclient", directory, cases, without, servers=servers) as suite:
+            running = _running("fuzzingclient", directory, cases, without, servers=servers)
+            async with running as suite:
                 await suite.wait()
         return _results(directory)
 
