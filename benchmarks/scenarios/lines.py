@@ -2,7 +2,7 @@
 
 import resource
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -244,13 +244,22 @@ def allow_descriptors(count: int) -> None:
 
 
 @contextmanager
-def held(server: Server, count: int) -> Iterator[list[socket.socket]]:
-    """Hold so many connections, all of them accepted, open within the block."""
+def held(
+    server: Server,
+    count: int,
+    greet: Callable[[Sequence[socket.socket]], object] = lambda batch: None,
+) -> Iterator[list[socket.socket]]:
+    """Hold so many connections, all of them accepted, open within the block.
+
+    Args:
+        greet: called with some of them as soon as they are open.
+    """
     connections: list[socket.socket] = []
     accepted_before = settled(server.descriptors)
     try:
         while len(connections) < count:
-            for _ in range(min(BATCH, count - len(connections))):
+            before = len(connections)
+            for _ in range(min(BATCH, count - before)):
                 source = f"127.0.0.{1 + len(connections) % SOURCES}"
                 connections.append(
                     socket.create_connection(
@@ -258,6 +267,7 @@ def held(server: Server, count: int) -> Iterator[list[socket.socket]]:
                     )
                 )
             server.wait_for_descriptors(accepted_before + len(connections))
+            greet(connections[before:])
         yield connections
     except OSError as error:
         raise LoadError(f"with {len(connections)} connections open: {error!r}") from error

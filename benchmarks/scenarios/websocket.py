@@ -26,6 +26,9 @@ EVERYBODY = 1000
 KEY = bytes.fromhex("37fa213d")
 """What the load masks its frames with."""
 
+WINDOW_BITS = 12
+"""Of what the load compresses with: `websockets` and uvicorn allow no more than 4 KiB."""
+
 _OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 
 
@@ -51,7 +54,7 @@ def frame(payload: bytes, deflate: bool) -> bytes:
     """Return the frame that a client sends, compressed without regard to any before it."""
     first = 0x81
     if deflate:
-        stream = zlib.compressobj(6, zlib.DEFLATED, -15)
+        stream = zlib.compressobj(6, zlib.DEFLATED, -WINDOW_BITS)
         payload = (stream.compress(payload) + stream.flush(zlib.Z_SYNC_FLUSH))[:-4]
         first = 0xC1
     size = len(payload)
@@ -190,12 +193,11 @@ class IdleWebSockets(Idle):
         count = sizes.idle
         allow_descriptors(count + SPARE_DESCRIPTORS)
         with Server(peer, cores.server) as server, pinned(cores.load):
-            with held(server, min(count, BATCH)) as connections:
-                shake_hands(connections)
+            with held(server, min(count, BATCH), shake_hands) as connections:
                 self.use(connections)
             empty = server.settled_memory()
-            with held(server, count) as connections:
-                shake_hands(connections)
+            # Servers do not wait for a request for ever.
+            with held(server, count, shake_hands) as connections:
                 fresh = server.settled_memory()
                 self.use(connections)
                 used = server.settled_memory()
@@ -225,18 +227,16 @@ def receive(connection: socket.socket, size: int) -> bytes:
     return seen
 
 
-def shake_hands(connections: Sequence[socket.socket], path: str = "/echo") -> None:
+def shake_hands(connections: Sequence[socket.socket]) -> None:
     """Open a WebSocket on each connection.
 
     Raises:
         LoadError: a server refuses.
     """
-    for start in range(0, len(connections), BATCH):
-        batch = connections[start : start + BATCH]
-        for connection in batch:
-            connection.sendall(head(path, deflate=False))
-        for connection in batch:
-            read_answer(connection)
+    for connection in connections:
+        connection.sendall(head("/echo", deflate=False))
+    for connection in connections:
+        read_answer(connection)
 
 
 def read_answer(connection: socket.socket) -> bytes:

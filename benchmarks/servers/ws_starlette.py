@@ -44,6 +44,7 @@ if __name__ == "__main__":
         port=arguments(__doc__).port,
         loop="uvloop",
         lifespan="off",
+        ws_ping_interval=None,
         backlog=BACKLOG,
         access_log=False,
         log_level="error",

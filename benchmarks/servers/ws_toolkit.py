@@ -22,6 +22,9 @@ class Echo(WebSocketHandler):
 class Everybody(WebSocketHandler):
     """Send each message to all."""
 
+    def get_compression_options(self) -> dict[str, Any] | None:
+        return {}
+
     def open(self) -> None:
         ROOM.join(self)
 

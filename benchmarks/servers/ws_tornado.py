@@ -23,6 +23,9 @@ class Echo(WebSocketHandler):
 class Everybody(WebSocketHandler):
     """Send each message to all."""
 
+    def get_compression_options(self) -> dict[str, Any] | None:
+        return {}
+
     def open(self) -> None:
         EVERYBODY.add(self)
 

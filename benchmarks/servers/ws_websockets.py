@@ -26,7 +26,10 @@ async def handle(connection: ServerConnection) -> None:
 
 async def main(port: int) -> None:
     """Listen."""
-    await serve(handle, ADDRESS, port, backlog=BACKLOG, max_size=4 * 1024 * 1024)
+    # The others send no pings unless they are told to.
+    await serve(
+        handle, ADDRESS, port, backlog=BACKLOG, max_size=4 * 1024 * 1024, ping_interval=None
+    )
 
 
 if __name__ == "__main__":

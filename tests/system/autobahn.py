@@ -40,23 +40,32 @@ def expected(results: dict[str, Verdict]) -> dict[str, Verdict]:
     return {case: informational if case in INFORMATIONAL else good for case in results}
 
 
-async def run_against_server(without: Sequence[str] = LONG) -> dict[str, Verdict]:
-    """Have the suite's client try our server."""
+async def run_against_server(
+    cases: Sequence[str] = ("*",), without: Sequence[str] = LONG
+) -> dict[str, Verdict]:
+    """Have the suite's client try our server.
+
+    Args:
+        cases, without: of the suite, such as ``"9.*"``.
+    """
     with tempfile.TemporaryDirectory() as directory:
         async with serving() as url:
             servers = [{"agent": "toolkit", "url": url}]
-            async with _running("fuzzingclient", directory, without, servers=servers) as suite:
+            running = _running("fuzzingclient", directory, cases, without, servers=servers)
+            async with running as suite:
                 await suite.wait()
         return _results(directory)
 
 
-async def run_against_client(without: Sequence[str] = LONG) -> dict[str, Verdict]:
-    """Have our client try the suite's server."""
+async def run_against_client(
+    cases: Sequence[str] = ("*",), without: Sequence[str] = LONG
+) -> dict[str, Verdict]:
+    """Have our client try the suite's server; arguments as of `run_against_server`."""
     with tempfile.TemporaryDirectory() as directory:
         unused, port = bind_unused_port()
         unused.close()
         url = f"ws://127.0.0.1:{port}"
-        async with _running("fuzzingserver", directory, without, url=url):
+        async with _running("fuzzingserver", directory, cases, without, url=url):
             for case in range(1, await _count_cases(url) + 1):
                 await echo(f"{url}/runCase?case={case}&agent=toolkit")
             await echo(f"{url}/updateReports?agent=toolkit")
@@ -78,12 +87,12 @@ async def _count_cases(url: str) -> int:
 
 @contextlib.asynccontextmanager
 async def _running(
-    mode: str, directory: str, without: Sequence[str], **more: object
+    mode: str, directory: str, cases: Sequence[str], without: Sequence[str], **more: object
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the suite; it is killed at the end, if it still runs."""
     spec = Path(directory) / "spec.json"
-    cases = {"cases": ["*"], "exclude-cases": list(without), "exclude-agent-cases": {}}
-    spec.write_text(json.dumps({"outdir": directory, **cases, **more}))
+    chosen = {"cases": cases, "exclude-cases": without, "exclude-agent-cases": {}}
+    spec.write_text(json.dumps({"outdir": directory, **chosen, **more}))
     with (Path(directory) / "log").open("wb") as log:
         suite = await asyncio.create_subprocess_exec(
             *(str(WSTEST), "-m", mode, "-s", str(spec)), cwd=directory, stdout=log, stderr=log
@@ -108,13 +117,15 @@ async def main() -> int:
     """Run both sides, say what is not as it should be, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true", help="the long cases too")
+    parser.add_argument("--cases", nargs="+", metavar="CASE", help="just these, such as '9.*'")
     arguments = parser.parse_args()
-    without = () if arguments.all else LONG
+    cases = arguments.cases or ["*"]
+    without = () if arguments.all or arguments.cases else LONG
     wrong = 0
     for name, run in (("server", run_against_server), ("client", run_against_client)):
-        results = await run(without)
+        results = await run(cases, without)
         okay = sum(verdict == ("OK", "OK") for verdict in results.values())
-        print(f"{name}: {len(results)} cases, {okay} OK")
+        print(f"{name}: {len(results)} cases, {okay} OK", flush=True)
         for case, verdict in results.items():
             if verdict != ("OK", "OK"):
                 print(f"  {case}: {', '.join(dict.fromkeys(verdict))}")

@@ -4,11 +4,14 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from toolkit.httpclient import HTTPRequest
 from toolkit.httpserver import HTTPServer
 from toolkit.testing import bind_unused_port
 from toolkit.web import Application
 from toolkit.websocket import WebSocketHandler, websocket_connect
 
+#: Seconds for a suite to answer, which writes down what it saw meanwhile.
+PATIENCE = 300.0
 #: The largest message of the Autobahn suite has 16 MiB.
 MAX_MESSAGE_SIZE = 32 * 1024 * 1024
 
@@ -59,7 +62,7 @@ async def echo(url: str, compress: bool = True) -> list[str | bytes]:
             await connection.write_message(message, isinstance(message, bytes))
 
     connection = await websocket_connect(
-        url,
+        HTTPRequest(url, connect_timeout=PATIENCE, request_timeout=PATIENCE),
         on_message_callback=answer,
         compression_options={} if compress else None,
         max_message_size=MAX_MESSAGE_SIZE,

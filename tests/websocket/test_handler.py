@@ -488,6 +488,15 @@ async def test_limits_of_the_settings_hold(serve: Serve) -> None:
     assert close.code == 1007
 
 
+async def test_large_and_small_messages_stay_in_order(serve: Serve) -> None:
+    """Small ones are put together, and large ones written by themselves, also to a slow peer."""
+    messages = ["a", "é" * 100_000, b"b", b"c" * 65_536, "d", bytes(1_000_000), "e"]
+    peer = await Peer.connect(serve([("/", Echo)]))
+    for message in messages:
+        await peer.say(message)
+    assert [await peer.event() for _ in messages] == messages
+
+
 # -- messages one by one -----------------------------------------------------------------
 
 

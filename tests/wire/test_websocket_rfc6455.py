@@ -31,12 +31,7 @@ from toolkit.wire.websocket import (
     Prepared,
     Role,
 )
-from toolkit.wire.websocket.masking import (
-    find_mask,
-    mask_by_blocks,
-    mask_by_numbers,
-    mask_in_python,
-)
+from toolkit.wire.websocket.masking import find_mask, mask_in_python
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 #: First frames of messages in several.
@@ -142,15 +137,13 @@ def test_a_client_needs_keys() -> None:
         Machine(CLIENT)
 
 
-@pytest.mark.parametrize("way", [mask_by_numbers, mask_by_blocks, mask_in_python])
-def test_masking_is_the_same_in_all_ways(way: object) -> None:
+def test_masking_without_c() -> None:
     """§5.3: octet i is XORed with octet i modulo 4 of the key."""
-    assert callable(way)
-    for size in (*range(65), 255, 256, 257, 8191, 8192, 8193, 20_001):
+    for size in (*range(65), 255, 256, 257, 258, 8191, 8192, 8193, 20_001):
         data = bytes((at * 7) % 256 for at in range(size))
         expected = bytes(byte ^ KEY[at % 4] for at, byte in enumerate(data))
-        assert way(data, KEY) == expected
-        assert way(bytearray(data), KEY) == expected
+        for kind in (bytes, bytearray, memoryview):
+            assert mask_in_python(kind(data), KEY) == expected
 
 
 def test_masks_are_made_in_c_where_that_is_installed() -> None:
@@ -409,6 +402,18 @@ def test_characters_may_be_cut_by_fragments() -> None:
     assert every_cut(whole) == ([text], None)
 
 
+@pytest.mark.parametrize("text", [True, False])
+def test_pieces_of_all_sizes_make_a_message(text: bool) -> None:
+    """§5.4: small ones are copied together, large ones are not; their order stays."""
+    payload = "aé€𝄞".encode() * 10_000
+    receiver, at = machine(), 0
+    receiver.receive(frame(TEXT_BEGINS if text else BINARY_BEGINS))
+    for size in (1, 2, 3000, 4, 20_001, 5, 40_000, 6):
+        assert read(receiver, frame(GOES_ON, payload[at : at + size])) == []
+        at += size
+    assert read(receiver, frame(ENDS, payload[at:])) == [payload.decode() if text else payload]
+
+
 @both_roles
 def test_an_error_is_for_good(role: Role) -> None:
     """§7.1.7: nothing more is read, and every look says the same."""
@@ -559,6 +564,27 @@ def test_no_message_in_the_middle_of_another() -> None:
 def test_all_that_is_like_bytes_is_sent(kind: type[bytes]) -> None:
     """A message of bytes may come in any of their types."""
     assert machine().send(kind(b"abc")) == frame(BINARY, b"abc", b"")
+
+
+@both_roles
+@pytest.mark.parametrize("message", ["é" * 70_000, b"\x00" * 70_000], ids=["text", "binary"])
+def test_a_message_is_sent_in_two_parts(role: Role, message: str | bytes) -> None:
+    """§5.2: they are those of the one frame; bytes that need no mask are not copied."""
+    head, payload = machine(role).send_parts(message)
+    assert head + payload == machine(role).send(message)
+    assert len(head) < 16
+    assert (payload is message) == (role is SERVER and isinstance(message, bytes))
+
+
+def test_parts_are_no_way_around_the_rules() -> None:
+    """§5.4, §5.5.1: as with `send`."""
+    sender = machine()
+    sender.send_fragment("a")
+    with pytest.raises(LocalProtocolError, match="in the middle of another"):
+        sender.send_parts("b")
+    sender.send(Close(1000))
+    with pytest.raises(LocalProtocolError, match="nothing may follow a Close"):
+        sender.send_parts(b"")
 
 
 def test_half_of_a_surrogate_pair_is_not_sent() -> None:

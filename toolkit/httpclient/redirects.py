@@ -1,6 +1,6 @@
 """Following redirects, without telling one server the secrets of another."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from urllib.parse import urljoin
 
 from toolkit.httpclient.content import Content
@@ -61,6 +61,21 @@ class Redirects:
         return response
 
 
+def followed(url: str, status: int, locations: Iterable[str]) -> str | None:
+    """Return the URL that an answer redirects to; None where it does not, or not to one.
+
+    Args:
+        url: what was answered.
+        locations: values of its Location fields.
+
+    RFC 9110 §10.2.2, §15.4
+    """
+    found = [location for location in locations if location]
+    if status not in REDIRECTS or len(found) != 1:
+        return None
+    return urljoin(url, quote_location(found[0]))
+
+
 def redirected(request: OutgoingRequest, response: StreamedResponse) -> OutgoingRequest | None:
     """Return the request that a redirect asks for; None where the response does not say one.
 
@@ -73,10 +88,9 @@ def redirected(request: OutgoingRequest, response: StreamedResponse) -> Outgoing
 
     RFC 9110 §15.4
     """
-    locations = [value for value in response.headers.get_list("Location") if value]
-    if response.status not in REDIRECTS or len(locations) != 1:
+    url = followed(request.url, response.status, response.headers.get_list("Location"))
+    if url is None:
         return None
-    url = urljoin(request.url, quote_location(locations[0]))
     target = Target.parse(url)
     following = request.copy()
     if _becomes_get(request.method, response.status):

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import json
 import warnings
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -31,7 +30,7 @@ from toolkit.websocket.options import (
     deflate_options,
 )
 from toolkit.websocket.protocol import WebSocketProtocol13
-from toolkit.websocket.typed import decoder, encode
+from toolkit.websocket.typed import decoder, encode, load
 
 OnMessage = Callable[[str | bytes | None], Awaitable[None] | None]
 
@@ -240,16 +239,8 @@ class WebSocketClientConnection:
         return future
 
     async def read_json(self) -> Any:
-        """Return the value of the next message.
-
-        Raises:
-            WebSocketClosedError: there is none.
-            ValueError: it is no JSON.
-        """
-        message = await self.read_message()
-        if message is None:
-            raise WebSocketClosedError("the connection was closed")
-        return json.loads(message)
+        """Return the value of the next message; errors as of `WebSocketHandler.read_json`."""
+        return load(await self.read_message())
 
     def __aiter__(self) -> Self:
         """Iterate over the messages, up to the end of the connection."""

@@ -1,19 +1,16 @@
 """`Connection`: one WebSocket after its handshake, of a server or a client."""
 
 import asyncio
-import contextvars
-import sys
-from collections.abc import Awaitable, Callable, Coroutine
-from types import CoroutineType
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from toolkit.concurrent import Future, InPlaceRunner, convert_yielded, create_resumed_task
+from toolkit.concurrent import Future, create_resumed_task
 from toolkit.iostream import IOStream
 from toolkit.log import gen_log
+from toolkit.websocket.calling import BUSY, Calling
 from toolkit.websocket.delegate import Delegate
 from toolkit.websocket.inbox import Inbox, MessageFuture
 from toolkit.websocket.options import ConnectionOptions
-from toolkit.websocket.pinging import Pinging
 from toolkit.websocket.rate import Bucket
 from toolkit.wire.websocket import (
     CLOSED,
@@ -40,9 +37,8 @@ HIGH_WATER = 64 * 1024
 LINGER_TIMEOUT = 2.0
 MAX_DISCARD = 256 * 1024
 
-# What keeps messages from being looked at.
+# What keeps messages from being looked at, beside BUSY.
 _OPENING = 1  # `open` has not ended
-_BUSY = 2  # a coroutine works on a message
 _FULL = 4  # nobody reads those that have come
 _LATER = 8  # a timer or the next turn of the loop goes on
 
@@ -52,7 +48,7 @@ _CLOSING = 1  # this side has said that it closes
 _ENDING = 2  # nothing more is to be said, or looked at
 
 
-class Connection(Pinging):
+class Connection(Calling):
     """Speaks WebSocket on a stream: a message goes on in the callback that brought its bytes.
 
     No task, future or timer is made for a message, unless a coroutine that handles it has to
@@ -73,42 +69,34 @@ class Connection(Pinging):
         "__weakref__",
         "_bucket",
         "_close_timer",
-        "_context",
         "_discarded",
         "_end_waiters",
         "_ended",
         "_finished",
-        "_hold",
         "_inbox",
         "_paused",
         "_pulled",
-        "_runner",
         "_server",
         "_state",
         "_task",
         "close_code",
         "close_reason",
-        "handler",
         "rooms",
     )
 
-    _context: contextvars.Context
-
     def __init__(self, handler: Delegate, options: ConnectionOptions, server: bool) -> None:
-        super().__init__(options)
-        self.handler = handler
+        super().__init__(options, handler)
+        self._hold = _OPENING
         self.close_code: int | None = None
         self.close_reason: str | None = None
         self.rooms: set[Room] | None = None
         self._server = server
         self._state = _OPEN
-        self._hold = _OPENING
         self._finished = False
         self._paused = False
         self._discarded = 0
         self._inbox: Inbox | None = None
         self._pulled = False  # whether anybody has read messages one by one
-        self._runner: InPlaceRunner | None = None
         self._task: asyncio.Task[None] | None = None  # that of `open`
         self._end_waiters: list[Future[None]] | None = None
         self._ended: Callable[[Any], None] | None = None
@@ -124,7 +112,7 @@ class Connection(Pinging):
         """
         self.stream = stream
         self.machine = machine
-        self._context = contextvars.copy_context()
+        self.keep_context()
         limit = self.options.rate_limit
         if limit is not None:
             self._bucket = Bucket(limit, self._loop.time())
@@ -238,9 +226,6 @@ class Connection(Pinging):
         """Hand on a message."""
         if self._bucket is not None and not self._in_time(self._bucket, message):
             return
-        self._deliver(message)
-
-    def _deliver(self, message: str | bytes) -> None:
         decode, value = self.options.decode, message
         if decode is not None:
             try:
@@ -297,39 +282,6 @@ class Connection(Pinging):
             # The peer is gone without a word (RFC 6455 §7.1.5, code 1006).
             self._end(linger=False)
             self.stream.close()
-
-    def _call(self, method: Callable[[Any], Awaitable[None] | None], argument: object) -> None:
-        """Call a method of the delegate; a coroutine is stepped at once."""
-        try:
-            result = self._context.run(method, argument)
-        except (Exception, asyncio.CancelledError):
-            self._failed_delegate()
-            return
-        if result is None:
-            return
-        if self._runner is None:
-            self._runner = InPlaceRunner(self._loop, self._handled)
-        if not self._context.run(self._runner.run, self._carry(result)):
-            self._hold |= _BUSY
-
-    async def _carry(self, result: Awaitable[None]) -> None:
-        """Await what a method of the delegate returned."""
-        try:
-            await (result if type(result) is CoroutineType else convert_yielded(result))
-        except (Exception, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
-                raise
-            self._failed_delegate()
-
-    def _handled(self) -> None:
-        """Go on after a coroutine that had to wait."""
-        self._release(_BUSY)
-
-    def _failed_delegate(self) -> None:
-        """Log the error at hand and close the connection for it."""
-        self.handler.log_exception(*sys.exc_info())
-        self.fail(Close(INTERNAL_ERROR))
 
     # -- messages one by one -------------------------------------------------------------
 
@@ -460,7 +412,7 @@ class Connection(Pinging):
         if ending and self._inbox is not None:
             self._inbox.end()
         # With no reader to be seen, messages that nobody has read keep nobody from the end.
-        if self._task is not None or self._hold & (_OPENING | _BUSY):
+        if self._task is not None or self._hold & (_OPENING | BUSY):
             return
         if not ending and self._hold & _LATER:
             return
@@ -476,18 +428,9 @@ class Connection(Pinging):
         if gone:
             self._forget()
 
-    def _tell(self, method: Callable[..., None], *args: object) -> None:
-        """Call a method of the delegate, from wherever it is."""
-        try:
-            # A copy, since the context itself may have been entered by whoever calls.
-            self._context.copy().run(method, *args)
-        except Exception:
-            self._failed_delegate()
-
     def _forget(self) -> None:
         """Let go of everything else."""
-        if self._runner is not None:
-            self._runner.stop()
+        self.stop_calling()
         ended, self._ended = self._ended, None
         if ended is not None:
             ended(self)
@@ -504,7 +447,7 @@ class Connection(Pinging):
 
     def _cancel(self) -> "asyncio.Task[None] | None":
         """Cancel what is under way, and return its task."""
-        task = self._task or (None if self._runner is None else self._runner.task)
+        task = self._task or self.called_task
         if task is not None:
             task.cancel()
         return task

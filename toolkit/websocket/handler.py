@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import json
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Self, TypeVar, cast
 
@@ -23,7 +22,7 @@ from toolkit.websocket.options import (
     deflate_options,
 )
 from toolkit.websocket.protocol import WebSocketProtocol13
-from toolkit.websocket.typed import Decode, decoder, encode
+from toolkit.websocket.typed import Decode, decoder, encode, load
 from toolkit.wire.events import ResponseHead
 from toolkit.wire.websocket import Close, HandshakeError, answer_request, is_upgrade, read_request
 
@@ -264,8 +263,9 @@ class WebSocketHandler(RequestHandler):
         """Return options of compression; for subclasses to override.
 
         None, the default, is for no compression; a dict, be it empty, allows it to clients
-        that offer it. Keys are ``compression_level`` (0 to 9) and ``mem_level`` (1 to 9), as of
-        `zlib.compressobj`, and the attributes of `toolkit.wire.websocket.DeflateOptions`.
+        that offer it. Keys are ``compression_level`` (0 to 9, by default 1) and ``mem_level`` (1
+        to 9), as of `zlib.compressobj`, and the attributes of
+        `toolkit.wire.websocket.DeflateOptions`.
         """
         return None
 
@@ -379,10 +379,7 @@ class WebSocketHandler(RequestHandler):
             WebSocketClosedError: there is none.
             ValueError: it is no JSON.
         """
-        message = await self.read_message()
-        if message is None:
-            raise WebSocketClosedError("the connection was closed")
-        return json.loads(message)
+        return load(await self.read_message())
 
     def __aiter__(self) -> Self:
         """Iterate over the messages, up to the end of the connection."""

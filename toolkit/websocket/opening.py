@@ -2,7 +2,6 @@
 
 import base64
 import secrets
-import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -10,8 +9,9 @@ from io import BytesIO
 from toolkit.httpclient import HTTPClientError, HTTPResponse
 from toolkit.httpclient.authorization import basic_authorization
 from toolkit.httpclient.defaults import USER_AGENT
+from toolkit.httpclient.redirects import FOR_ORIGIN, followed
 from toolkit.httpclient.request import EffectiveRequest
-from toolkit.httpclient.target import Target, quote_location
+from toolkit.httpclient.target import Target
 from toolkit.httputil import HTTPHeaders, ResponseStartLine
 from toolkit.iostream import IOStream
 from toolkit.websocket.dialling import Asking, Dial
@@ -25,12 +25,10 @@ from toolkit.wire.websocket import (
     read_response,
     request_fields,
 )
+from toolkit.wire.websocket.handshake import values_of
 
 #: The schemes of WebSockets, by those of HTTP that they are opened by.
 SCHEMES = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
-_REDIRECTS = frozenset((301, 302, 303, 307, 308))
-#: Fields of a user that are for one origin alone (RFC 9110 §15.4).
-_FOR_ORIGIN = frozenset(("authorization", "cookie", "cookie2", "host", "proxy-authorization"))
 #: Fields that the handshake itself has.
 _OF_HANDSHAKE = frozenset(
     """
@@ -62,7 +60,7 @@ class Hop:
     """A handshake as one server gets it.
 
     Attributes:
-        fields: of the user, that this server may see.
+        fields: of the user, that this server may see; names as `HTTPHeaders` has them.
         credentials: user and password for it; None for none.
     """
 
@@ -113,14 +111,14 @@ class Hop:
         Raises:
             ValueError: to a URL that cannot be opened.
         """
-        locations = [value for name, value in head.fields if name == "location" and value]
-        if head.status not in _REDIRECTS or len(locations) != 1:
+        location = followed(self.url, head.status, values_of(head, "location"))
+        if location is None:
             return None
-        url = http_url(urllib.parse.urljoin(self.url, quote_location(locations[0])))
+        url = http_url(location)
         target = Target.parse(url)
         if target.origin == self.target.origin:
             return Hop(url, target, self.fields, target.credentials or self.credentials)
-        fields = tuple(field for field in self.fields if field[0].lower() not in _FOR_ORIGIN)
+        fields = tuple(field for field in self.fields if field[0] not in FOR_ORIGIN)
         return Hop(url, target, fields, target.credentials)
 
 

@@ -6,11 +6,14 @@ from toolkit.websocket.errors import WebSocketClosedError
 from toolkit.websocket.options import ConnectionOptions, SendQueue
 from toolkit.websocket.sending import Backlog
 from toolkit.websocket.sending import Outgoing as Message
-from toolkit.wire.websocket import Close, Machine, Ping, Pong
+from toolkit.wire.websocket import Close, Machine, Ping, Pong, Prepared
 from toolkit.wire.websocket.frames import encode_close
 
 #: Bytes that are put together before they are written, at most.
 MAX_GATHERED = 64 * 1024
+#: Messages from this size on are written by themselves: to copy so much costs more than a
+#: system call.
+LARGE = 64 * 1024
 
 
 class Outgoing:
@@ -65,10 +68,21 @@ class Outgoing:
         if self._backlog is not None or stream.writing():
             return self._enqueue(message, queue or self.options.send_queue)
         try:
-            self.emit(self.machine.send(message))
+            self._emit_message(message)
         except StreamClosedError:
             raise WebSocketClosedError("the connection is closed") from None
+        if self._gathered:
+            return stream.io_loop.done  # it is written later
         return self._until_accepted() if stream.writing() else stream.io_loop.done
+
+    def _emit_message(self, message: Message) -> None:
+        if isinstance(message, Prepared) or len(message) < LARGE:
+            self.emit(self.machine.send(message))
+        else:
+            head, payload = self.machine.send_parts(message)
+            self.emit(head)
+            self._write_gathered()
+            self.stream.write_nowait(payload)
 
     def _until_accepted(self) -> "Future[None]":
         """Return a future of the time when the peer has taken what was written."""
@@ -159,8 +173,10 @@ class Outgoing:
             data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
             gathered.clear()
             self._gathered_size = 0
-            if not self.stream.closed():
+            try:
                 self.stream.write_nowait(data)
+            except StreamClosedError:
+                return  # it would go to nobody
 
     def _watch(self) -> None:
         """Have `_drained` called when the peer has taken what was written."""
@@ -180,7 +196,7 @@ class Outgoing:
             return
         while backlog and not self.stream.writing():
             message, future = backlog.take()
-            self.stream.write_nowait(self.machine.send(message))
+            self._emit_message(message)
             if future is not None and not future.done():
                 future.set_result(None)
         if backlog:

@@ -2,6 +2,7 @@
 
 import abc
 import secrets
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from toolkit.concurrent import Future
@@ -115,7 +116,7 @@ class WebSocketProtocol13(Connection, WebSocketProtocol):
         self.agreement = agreement
         limits = Limits(message=self.options.max_message_size)
         if self.mask_outgoing:
-            machine = Machine(CLIENT, limits, agreement.deflate, _mask_key)
+            machine = Machine(CLIENT, limits, agreement.deflate, _mask_keys().__next__)
         else:
             machine = Machine(SERVER, limits, agreement.deflate)
         self.attach(stream, machine)
@@ -155,8 +156,10 @@ class WebSocketProtocol13(Connection, WebSocketProtocol):
         """Send a message; arguments and errors as `WebSocketHandler.write_message`."""
         if self.is_closing():
             raise WebSocketClosedError("the connection is closed")
+        if binary or type(message) is not str:
+            message = encoded(message, binary)
         try:
-            return self.send(encoded(message, binary))
+            return self.send(message)
         except LocalProtocolError as error:
             raise ValueError(str(error)) from error
 
@@ -196,8 +199,16 @@ class WebSocketProtocol13(Connection, WebSocketProtocol):
         self.stream.set_nodelay(x)
 
 
-def _mask_key() -> bytes:
-    return secrets.token_bytes(4)
+def _mask_keys() -> Iterator[bytes]:
+    """Yield keys that nobody can foresee (RFC 6455 §10.3).
+
+    Chance comes from the system for 64 of them at once, as each call takes longer than all else
+    about a short message. Each connection has its own, or processes that fork would share them.
+    """
+    while True:
+        chance = secrets.token_bytes(256)
+        for at in range(0, len(chance), 4):
+            yield chance[at : at + 4]
 
 
 def encoded(message: str | bytes | dict[str, Any], binary: bool) -> str | bytes:

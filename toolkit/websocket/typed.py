@@ -8,6 +8,8 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Union
 
+from toolkit.websocket.errors import WebSocketClosedError
+
 #: Types of JSON's own values, with what they are called there; a float may be written as 1.
 _PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
     str: ((str,), "a string"),
@@ -38,7 +40,15 @@ def decoder(kind: Any) -> Decode:
     return functools.partial(_decode, kind)
 
 
-def _load(message: str | bytes) -> Any:
+def load(message: str | bytes | None) -> Any:
+    """Return the value of a message in JSON.
+
+    Raises:
+        WebSocketClosedError: there is none, since the connection was closed.
+        ValueError: it is no JSON.
+    """
+    if message is None:
+        raise WebSocketClosedError("the connection was closed")
     try:
         return json.loads(message)
     except (ValueError, RecursionError) as error:
@@ -46,12 +56,12 @@ def _load(message: str | bytes) -> Any:
 
 
 def _decode(kind: Any, message: str | bytes) -> Any:
-    return _read(kind, _load(message), "message")
+    return _read(kind, load(message), "message")
 
 
 def _decode_by(function: Callable[[Any], Any], message: str | bytes) -> Any:
     try:
-        return function(_load(message))
+        return function(load(message))
     except TypeError as error:
         raise ValueError(str(error)) from error
 

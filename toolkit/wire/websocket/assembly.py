@@ -5,6 +5,7 @@ from io import BytesIO
 from typing import Final
 
 from toolkit.wire.errors import excerpt
+from toolkit.wire.heap import keep_freed
 from toolkit.wire.websocket.codes import INVALID_DATA, TOO_BIG
 from toolkit.wire.websocket.deflate import TAIL, Inflater
 from toolkit.wire.websocket.errors import FrameError
@@ -15,6 +16,8 @@ from toolkit.wire.websocket.limits import Limits
 _SMALL: Final = 1024
 #: Bytes up to which small pieces are copied together.
 _TOGETHER: Final = 32 * 1024
+#: Bytes of a frame from which on the allocator is told.
+_LARGE: Final = 64 * 1024
 
 
 def decode(payload: bytes | bytearray) -> str:
@@ -35,6 +38,14 @@ def not_utf8(bad: bytes) -> FrameError:
     Only the first of them is named, since it depends on the cut how many have come.
     """
     return FrameError(f"what begins with {excerpt(bad[:1])} is not UTF-8", INVALID_DATA)
+
+
+def _decode_whole(piece: bytes) -> tuple[str, int]:
+    """Return the text of a piece, and how many bytes of it are whole characters."""
+    try:
+        return utf_8_decode(piece, "strict", False)
+    except UnicodeDecodeError as error:
+        raise not_utf8(error.object[error.start :]) from None
 
 
 class Assembly:
@@ -83,7 +94,9 @@ class Assembly:
         most = limit if self._inflater is None else limit + (limit >> 3) + 1024
         if self.received > most:
             raise too_big(limit)
-        if not size:
+        if size >= _LARGE:
+            keep_freed()
+        elif not size:
             self._empty += 1
             if self._empty > self._limits.empty_fragments:
                 raise FrameError(f"more than {self._limits.empty_fragments} empty fragments")
@@ -107,27 +120,22 @@ class Assembly:
     def _keep(self, piece: bytes) -> None:
         text = ""
         if self._text:
-            piece, text = self._check(piece)
-        if len(piece) < _SMALL or self._small_size:
-            self._small.write(piece)
-            self._small_size += len(piece)
+            if self._rest:
+                piece = self._rest + piece
+            text, used = _decode_whole(piece)
+            self._rest = piece[used:]
+        large = len(piece) >= _SMALL
+        if large and self._small_size:
+            self._flush()
+        if not large:
+            self._small.write(piece[: len(piece) - len(self._rest)])
+            self._small_size = self._small.tell()
             if self._small_size >= _TOGETHER:
                 self._flush()
         elif self._text:
             self._texts.append(text)
         else:
             self._parts.append(piece)
-
-    def _check(self, piece: bytes) -> tuple[bytes, str]:
-        """Return as much of a piece as is whole characters, as it is and decoded."""
-        if self._rest:
-            piece = self._rest + piece
-        try:
-            text, used = utf_8_decode(piece, "strict", False)
-        except UnicodeDecodeError as error:
-            raise not_utf8(error.object[error.start :]) from None
-        self._rest = piece[used:]
-        return piece[:used], text
 
     def _flush(self) -> None:
         small = self._small.getvalue()

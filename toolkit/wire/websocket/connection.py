@@ -27,6 +27,7 @@ from toolkit.wire.websocket.frames import (
     encode_close,
     encode_text,
     frame,
+    head,
 )
 from toolkit.wire.websocket.limits import DEFAULT_LIMITS, Limits
 from toolkit.wire.websocket.masking import mask
@@ -37,15 +38,14 @@ _PAYLOAD: Final = 1
 _CLOSED: Final = 2
 _FAILED: Final = 3
 
-#: Longest payload whose length has two bytes; one that is read in one pass is no longer.
-_WHOLE: Final = 0xFFFF
-#: Stands for a length that is not read in one pass.
-_LONG: Final = 0x10000
+#: Stands for a length that is not in its shortest form; more than any limit allows.
+_BAD: Final = sys.maxsize
 #: First bytes of frames that are messages, without and with compression agreed on.
 _PLAIN: Final = frozenset({FIN | TEXT, FIN | BINARY})
 _PACKED: Final = _PLAIN | {FIN | RSV1 | TEXT, FIN | RSV1 | BINARY}
-#: Heads of short messages that a server sends.
+#: Heads of short texts that a server sends, and what those of longer ones begin with.
 _SHORT_TEXTS: Final = [bytes((FIN | TEXT, size)) for size in range(MAX_SHORT + 1)]
+_LONGER_TEXT: Final = bytes((FIN | TEXT, 126))
 _CONTROL: Final = frozenset({CLOSE, PING, PONG})
 
 
@@ -98,7 +98,6 @@ class Machine:
         "_server",
         "_short",
         "_threshold",
-        "_whole",
         "close_received",
         "close_sent",
     )
@@ -115,10 +114,9 @@ class Machine:
         self._server = role is SERVER
         self._mask_key = None if role is SERVER else mask_key
         # For frames that are read in one pass: bytes of the shortest head and what its second
-        # byte has beside the length, first bytes of messages, the longest payload.
+        # byte has beside the length, first bytes of messages.
         self._head, self._masked = (6, MASKED) if role is SERVER else (2, 0)
         self._kinds = _PLAIN if deflate is None else _PACKED
-        self._whole = min(limits.message, _WHOLE)
         self._limits = limits
         self._deflate = deflate
         self._deflater: Deflater | None = None
@@ -133,8 +131,8 @@ class Machine:
             self._deflater = Deflater(*ours, deflate.level, deflate.mem_level)
             self._inflater = Inflater(*theirs)
         self._threshold = sys.maxsize if deflate is None else deflate.threshold
-        # Texts below this size leave as one of these heads and the text itself.
-        self._short = min(self._threshold, len(_SHORT_TEXTS)) if self._server else 0
+        # Texts below this size leave in one pass.
+        self._short = min(self._threshold, 0x10000) if self._server else 0
         # Received and not read: a chunk as it came, or several put together.
         self._data: bytes | bytearray = b""
         self._pos = 0
@@ -196,12 +194,13 @@ class Machine:
                 first = data[pos]
                 size = data[pos + 1] ^ self._masked
                 if size > MAX_SHORT:
-                    start += 2
-                    size = int.from_bytes(data[pos + 2 : pos + 4], "big") if size == 126 else 0
-                    if size <= MAX_SHORT:
-                        size = _LONG
+                    start += 2 if size == 126 else 8
+                    shortest = 126 if size == 126 else 0x10000
+                    size = int.from_bytes(data[pos + 2 : start + 2 - self._head], "big")
+                    if size < shortest:
+                        size = _BAD
                 end = start + size
-                if end <= len(data) and size <= self._whole and first in self._kinds:
+                if end <= len(data) and size <= self._limits.message and first in self._kinds:
                     payload = data[start:end]
                     if self._server:
                         payload = mask(payload, bytes(data[start - 4 : start]))
@@ -238,7 +237,7 @@ class Machine:
                 raise too_big(limit)
             pieces.append(piece)
         inflater.end()
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _drop(self, state: int) -> None:
         """Read nothing more."""
@@ -323,14 +322,17 @@ class Machine:
         left = self._left
         if left:
             pos = self._pos
-            piece = bytes(self._data[pos : pos + left])
-            size = len(piece)
+            size = min(left, len(self._data) - pos)
             if not size:
                 return self._need_data()
             if key := self._key:
-                piece = mask(piece, key)
+                # A view, as the payload is mostly large here.
+                with memoryview(self._data) as data, data[pos : pos + size] as masked:
+                    piece = mask(masked, key)
                 turn = size & 3
                 self._key = key[turn:] + key[:turn]
+            else:
+                piece = bytes(self._data[pos : pos + size])
             self._pos = pos + size
             self._left = left - size
             assembly.add(piece)
@@ -375,7 +377,9 @@ class Machine:
             payload = encode_text(event)
             size = len(payload)
             if size < self._short and not self._out_opcode:
-                return _SHORT_TEXTS[size] + payload
+                if size <= MAX_SHORT:
+                    return _SHORT_TEXTS[size] + payload
+                return _LONGER_TEXT + size.to_bytes(2) + payload
             return self._send_message(TEXT, payload)
         if isinstance(event, (bytes, bytearray, memoryview)):
             return self._send_message(BINARY, bytes(event))
@@ -395,7 +399,22 @@ class Machine:
     def _new_key(self) -> bytes:
         return b"" if self._mask_key is None else self._mask_key()
 
+    def send_parts(self, message: str | bytes) -> tuple[bytes, bytes]:
+        """Return what `send` does for a message, as two parts to be written after each other.
+
+        The second one may be the message itself: a large one is not copied for the sake of a
+        few bytes before it. Errors as of `send`.
+        """
+        if self.close_sent is not None:
+            raise LocalProtocolError("nothing may follow a Close")
+        if isinstance(message, str):
+            return self._parts(TEXT, encode_text(message))
+        return self._parts(BINARY, bytes(message))
+
     def _send_message(self, opcode: int, payload: bytes) -> bytes:
+        return b"".join(self._parts(opcode, payload))
+
+    def _parts(self, opcode: int, payload: bytes) -> tuple[bytes, bytes]:
         if self._out_opcode:
             raise LocalProtocolError("a message in the middle of another one")
         first = FIN | opcode
@@ -403,7 +422,10 @@ class Machine:
             assert self._deflater is not None
             payload = self._deflater.compress(payload)
             first |= RSV1
-        return frame(first, payload, self._new_key())
+        if self._mask_key is None:
+            return head(first, len(payload)), payload
+        key = self._mask_key()
+        return head(first, len(payload), key), mask(payload, key)
 
     def _send_prepared(self, message: Prepared) -> bytes:
         if self._mask_key is not None or self._out_opcode:

@@ -2,8 +2,9 @@
 
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from toolkit.wire.grammar import QUOTED_STRING, TCHAR, is_token
@@ -17,6 +18,9 @@ TAIL: Final = b"\x00\x00\xff\xff"
 #: Bytes that come out of zlib at once, so that a thousand bytes do not become a million before
 #: anybody can say no. As many as `zlib` makes room for at first, so that nothing is copied.
 PIECE: Final = 16 * 1024
+#: Level of zlib. That of messages of 4 KiB and 1 MiB, rows of JSON, takes two fifths and a third
+#: of the time of level 6, and makes them 1 % and 25 % larger than that does.
+DEFAULT_LEVEL: Final = 1
 #: Streams in a row that bring nothing; each costs a new decompressor.
 MAX_EMPTY_STREAMS: Final = 100
 
@@ -58,7 +62,7 @@ class DeflateOptions:
         client_takeover: whether the client's compressor may.
     """
 
-    level: int = 6
+    level: int = DEFAULT_LEVEL
     mem_level: int = 8
     threshold: int = 64
     server_window_bits: int = 15
@@ -96,7 +100,7 @@ class Deflate:
     client_window_bits: int = 15
     server_takeover: bool = True
     client_takeover: bool = True
-    level: int = 6
+    level: int = DEFAULT_LEVEL
     mem_level: int = 8
     threshold: int = 64
 
@@ -299,22 +303,30 @@ class Inflater:
         # None before the first message, and after a final block.
         self._stream: zlib._Decompress | None = None
 
-    def inflate(self, data: bytes | bytearray) -> Iterator[bytes]:
-        """Yield what `data` inflates to, in pieces of at most `PIECE` bytes.
+    def inflate(self, data: bytes | bytearray) -> Iterable[bytes]:
+        """Return what `data` inflates to, in pieces of at most `PIECE` bytes.
 
         Raises:
             FrameError: 1007, not deflate.
 
         RFC 7692 §7.2.2
         """
-        for start in range(0, len(data), _SLICE):
-            rest = data[start : start + _SLICE]
-            more = True
-            while more:
-                piece, rest = self._step(rest)
-                more = bool(rest) or len(piece) == PIECE
-                if piece:
-                    yield piece
+        if len(data) > _SLICE:
+            slices = (data[start : start + _SLICE] for start in range(0, len(data), _SLICE))
+            return chain.from_iterable(map(self._steps, slices))
+        piece, rest = self._step(data)
+        if rest or len(piece) == PIECE:
+            return chain((piece,), self._steps(rest))
+        return (piece,)
+
+    def _steps(self, rest: bytes | bytearray) -> Iterator[bytes]:
+        """Yield what a slice inflates to."""
+        more = True
+        while more:
+            piece, rest = self._step(rest)
+            more = bool(rest) or len(piece) == PIECE
+            if piece:
+                yield piece
 
     def _step(self, data: bytes | bytearray) -> tuple[bytes, bytes]:
         """Return at most a piece, and the input that is left."""

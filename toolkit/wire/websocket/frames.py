@@ -25,22 +25,25 @@ MASKED: Final = 0x80
 MAX_SHORT: Final = 125
 
 
-def frame(first: int, payload: bytes, key: bytes = b"") -> bytes:
-    """Return one frame.
+def head(first: int, size: int, key: bytes = b"") -> bytes:
+    """Return what precedes the payload of a frame.
 
     Args:
         first: the first byte: FIN, the reserved bits and the opcode.
+        size: bytes of the payload.
         key: four bytes to mask with; none for what a server sends.
     """
-    size = len(payload)
     second = MASKED if key else 0
     if size <= MAX_SHORT:
-        head = bytes((first, second | size))
-    elif size < 0x10000:
-        head = bytes((first, second | 126, size >> 8, size & 0xFF))
-    else:
-        head = bytes((first, second | 127)) + size.to_bytes(8, "big")
-    return head + key + mask(payload, key) if key else head + payload
+        return bytes((first, second | size)) + key
+    if size < 0x10000:
+        return bytes((first, second | 126, size >> 8, size & 0xFF)) + key
+    return bytes((first, second | 127)) + size.to_bytes(8, "big") + key
+
+
+def frame(first: int, payload: bytes, key: bytes = b"") -> bytes:
+    """Return one frame; arguments as of `head`."""
+    return head(first, len(payload), key) + (mask(payload, key) if key else payload)
 
 
 def encode_text(text: str) -> bytes:

@@ -16,48 +16,50 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Final
 
-#: Bytes up to which the key is repeated as bytes; else it is by a multiplication, whose cost is
-#: less for each byte.
+#: Bytes up to which what a key is multiplied with comes from a table.
 _SHORT: Final = 256
 #: Bytes that are masked at once: larger numbers leave the caches.
 _BLOCK: Final = 8 * 1024
 #: What a key is multiplied with to be repeated over a block.
 _REPEAT: Final = sum(1 << (32 * word) for word in range(_BLOCK // 4))
+#: The same for so many words.
+_REPEATS: Final = [_REPEAT & ((1 << (32 * words)) - 1) for words in range(_SHORT // 4 + 1)]
+
+Mask = Callable[[bytes | bytearray | memoryview, bytes], bytes]
 
 
-def mask_by_numbers(data: bytes | bytearray, key: bytes) -> bytes:
-    """Mask as XOR of two numbers; for short payloads."""
+def mask_in_python(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
+    """Return `data` XOR the repeated `key` of four bytes; doing it twice gives `data` again.
+
+    They are XORed as numbers, of which a shift takes off what the key has too much.
+    """
     size = len(data)
-    # The key may reach beyond the data by three bytes, which are cut off.
-    number = int.from_bytes(data, "little") ^ int.from_bytes(key * ((size + 3) >> 2), "little")
-    return number.to_bytes(size + 3, "little")[:size]
+    if size > _SHORT:
+        return _mask_long(data, key)
+    pattern = int.from_bytes(key) * _REPEATS[(size + 3) >> 2] >> (8 * (-size & 3))
+    return (int.from_bytes(data) ^ pattern).to_bytes(size)
 
 
-def mask_by_blocks(data: bytes | bytearray, key: bytes) -> bytes:
-    """Mask block by block, with the key repeated by a multiplication; for long payloads."""
-    number = int.from_bytes(key, "little")
+def _mask_long(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
+    """Mask block by block."""
+    pattern = int.from_bytes(key) * _REPEAT
     blocks = []
     for start in range(0, len(data), _BLOCK):
         block = data[start : start + _BLOCK]
-        words = (len(block) + 3) >> 2
-        pattern = number * (_REPEAT >> (32 * (_BLOCK // 4 - words)))
-        masked = int.from_bytes(block, "little") ^ pattern
-        blocks.append(masked.to_bytes(4 * words, "little"))
-    return b"".join(blocks)[: len(data)]
+        size = len(block)
+        if size < _BLOCK:
+            pattern >>= 8 * (_BLOCK - size)
+        blocks.append((int.from_bytes(block) ^ pattern).to_bytes(size))
+    return b"".join(blocks)
 
 
-def mask_in_python(data: bytes | bytearray, key: bytes) -> bytes:
-    """Return `data` XOR the repeated `key` of four bytes; doing it twice gives `data` again."""
-    return (mask_by_numbers if len(data) <= _SHORT else mask_by_blocks)(data, key)
-
-
-def find_mask(module: str) -> Callable[[bytes | bytearray, bytes], bytes]:
+def find_mask(module: str) -> Mask:
     """Return `apply_mask` of a module in C; where that is not installed, what Python can do."""
     try:
         speedups = import_module(module)
     except ImportError:
         return mask_in_python
-    found: Callable[[bytes | bytearray, bytes], bytes] = speedups.apply_mask
+    found: Mask = speedups.apply_mask
     return found
 
 
