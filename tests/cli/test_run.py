@@ -49,6 +49,47 @@ def database():
         raise ConnectionError("no database")
 """
 
+#: A counter that workers share, in a process that the main process has begun.
+STATE = """
+import os, secrets, sys
+from multiprocessing.managers import BaseManager
+from toolkit.web import Application, RequestHandler
+
+class Counter:
+    count = 0
+    def add(self):
+        self.count += 1
+        return self.count
+
+COUNTER = Counter()
+
+def counter():
+    return COUNTER
+
+class State(BaseManager): pass
+
+State.register("counter", counter)
+
+async def main(process):
+    process.listen(lambda *what: print(*what, file=sys.stderr, flush=True))
+    key = secrets.token_hex()
+    with State(authkey=key.encode()) as state:
+        os.environ |= {"STATE": state.address, "STATE_KEY": key}
+        yield
+    print("main ends", file=sys.stderr, flush=True)
+
+def create():
+    state = State(os.environ["STATE"], os.environ["STATE_KEY"].encode())
+    state.connect()
+    shared = state.counter()
+
+    class Count(RequestHandler):
+        def get(self):
+            self.write({"count": shared.add(), "number": os.environ["TOOLKIT_WORKER"]})
+
+    return Application([("/", Count)])
+"""
+
 #: Runs the program as systemd does: the first descriptor is 3, and the process has its own id.
 ACTIVATE = """
 import os, sys
@@ -61,7 +102,7 @@ os.execv(sys.executable, [sys.executable, "-m", "toolkit", "run", "hello:app"])
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """Return a directory with applications."""
-    return directory(tmp_path, asgi=ASGI, wsgi=WSGI, life=LIFESPAN, ready=READY)
+    return directory(tmp_path, asgi=ASGI, wsgi=WSGI, life=LIFESPAN, ready=READY, state=STATE)
 
 
 # -- one process -------------------------------------------------------------------------
@@ -368,6 +409,32 @@ def test_workers_end_when_their_supervisor_is_killed(place: Path) -> None:
         assert answer.read() == b"begunended"
         connection.close()
         program.expect("ends")
+
+
+@pytest.mark.feature("T04", "I05")
+def test_workers_share_what_the_main_process_has(place: Path) -> None:
+    """It begins before them, hears of them, and ends after them."""
+    with running(place, "state:create", "--port=0", "--workers=2", "--main=state:main") as program:
+        program.expect("starting 0", "starting 1", "ready 0", "ready 1")
+        port = port_of(program)
+        told = [json.loads(get(port)[1]) for _ in range(50)]
+        assert [answer["count"] for answer in told] == list(range(1, 51))
+        assert {answer["number"] for answer in told} == {"0", "1"}
+        program.signal(signal.SIGTERM)
+        program.expect("stopping None")
+        program.expect("ended 0", "ended 1")
+        program.expect("main ends")
+        assert program.status() == 0
+
+
+def test_a_main_process_that_fails_ends_everything(place: Path) -> None:
+    """In one line, before any worker begins."""
+    source = STATE.replace("    key = ", "    raise OSError('no state')\n    key = ")
+    (place / "fails.py").write_text(source)
+    with running(place, "fails:create", "--port=0", "--main=fails:main") as program:
+        assert program.status() == 1
+        assert len(program.lines) == 1
+        assert "fails:main could not start: OSError: no state" in program.lines[0]
 
 
 def test_a_crash_at_the_start_ends_everything(place: Path) -> None:
