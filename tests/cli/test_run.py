@@ -20,6 +20,22 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"asgi"})
 """
 
+#: A stream of events that cannot be cancelled.
+STUBBORN = """
+import asyncio
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    headers = [(b"content-type", b"text/event-stream")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"data: 1\\n\\n", "more_body": True})
+    while True:
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            pass
+"""
+
 WSGI = """
 import threading
 
@@ -102,7 +118,8 @@ os.execv(sys.executable, [sys.executable, "-m", "toolkit", "run", "hello:app"])
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """Return a directory with applications."""
-    return directory(tmp_path, asgi=ASGI, wsgi=WSGI, life=LIFESPAN, ready=READY, state=STATE)
+    modules = {"asgi": ASGI, "wsgi": WSGI, "life": LIFESPAN, "ready": READY, "state": STATE}
+    return directory(tmp_path, stubborn=STUBBORN, **modules)
 
 
 # -- one process -------------------------------------------------------------------------
@@ -134,9 +151,13 @@ def test_the_kind_of_application_is_found_out(place: Path, target: str, expected
 
 
 @pytest.mark.feature("B19")
-def test_an_open_stream_delays_the_end_no_longer_than_it_may(place: Path) -> None:
-    """What has not ended by the deadline is cut off."""
-    with running(place, "hello:app", "--port=0", "--graceful-timeout=0.2") as program:
+@pytest.mark.parametrize("options", [[], ["--workers=1"]], ids=["alone", "worker"])
+@pytest.mark.parametrize("target", ["hello:app", "stubborn:app"])
+def test_an_open_stream_delays_the_end_no_longer_than_it_may(
+    place: Path, target: str, options: list[str]
+) -> None:
+    """What has not ended by the deadline is cut off, also where it takes no notice of that."""
+    with running(place, target, "--port=0", "--graceful-timeout=0.2", *options) as program:
         connection, _ = opened(port_of(program), "/slow?seconds=600")
         program.signal(signal.SIGTERM)
         assert program.status() == 0
@@ -435,6 +456,17 @@ def test_a_main_process_that_fails_ends_everything(place: Path) -> None:
         assert program.status() == 1
         assert len(program.lines) == 1
         assert "fails:main could not start: OSError: no state" in program.lines[0]
+
+
+@pytest.mark.parametrize("options", [[], ["--workers=2"]], ids=["alone", "workers"])
+def test_a_port_in_use_ends_everything(place: Path, options: list[str]) -> None:
+    """In one line, before any worker begins."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with running(place, "hello:app", f"--port={port}", *options) as program:
+            assert program.status() == 1
+            said = f"toolkit: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+            assert program.lines == [said]
 
 
 def test_a_crash_at_the_start_ends_everything(place: Path) -> None:
