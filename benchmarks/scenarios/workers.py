@@ -7,7 +7,7 @@ from benchmarks.load import run_wrk
 from benchmarks.peers import Comparison, Peer
 from benchmarks.process import ADDRESS, START_TIMEOUT, Server
 from benchmarks.report import Layout, Values, number
-from benchmarks.scenarios.base import WARM_UP, Cores, Scenario, Sizes
+from benchmarks.scenarios.base import WARM_UP, Cores, Scenario, Sizes, work_values
 
 CONNECTIONS = 32
 """Enough for the system to give each worker some."""
@@ -22,7 +22,9 @@ class Workers(Scenario):
     """Requests that each take about a millisecond of computing, beside which asking costs little.
 
     The workers have all processors, and the load is on one of them too: wrk needs some
-    microseconds for a request, a few hundredths of what it costs the server.
+    microseconds for a request, a few hundredths of what it costs the server. What is compared is
+    the rate, which others who want the processors take down: "processors used" says how much
+    there was to be had, and the requests per CPU second what the workers cost each other.
     """
 
     name = "workers"
@@ -32,6 +34,7 @@ class Workers(Scenario):
         columns=(
             number("req/s", "per_second"),
             number("processors used", "used", 2),
+            number("req/CPU-s", "per_cpu_second"),
             number("p50 ms", "p50", 1, 1e3),
             number("p99 ms", "p99", 1, 1e3),
         ),
@@ -52,8 +55,9 @@ class Workers(Scenario):
             run_wrk(url, WARM_UP, cores.load, connections=CONNECTIONS)
             before = server.cpu_time()
             load = run_wrk(url, sizes.seconds, cores.load, connections=CONNECTIONS)
-            used = (server.cpu_time() - before).total / sizes.seconds
-        return {"per_second": load.per_second, "used": used, "p50": load.p50, "p99": load.p99}
+            cpu = server.cpu_time() - before
+        values = work_values(load, cpu)
+        return {**values, "used": cpu.total / sizes.seconds}
 
     def describe(self, sizes: Sizes) -> str:
         load = f"wrk -t1 -c{CONNECTIONS} for {sizes.seconds} s"

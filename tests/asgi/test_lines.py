@@ -16,9 +16,9 @@ TEXT = (b"Content-Type", b"text/plain")
 @pytest.mark.parametrize(
     ("headers", "lines"),
     [
-        ((), Lines(b"", -1)),
-        ((TEXT, (b"x-own", b"\xe9")), Lines(b"content-type: text/plain\r\nx-own: \xe9\r\n", -1)),
-        ((TEXT, (b"Content-Length", b"05")), Lines(b"content-type: text/plain\r\n", 5)),
+        ((), (b"", -1)),
+        ((TEXT, (b"x-own", b"\xe9")), (b"content-type: text/plain\r\nx-own: \xe9\r\n", -1)),
+        ((TEXT, (b"Content-Length", b"05")), (b"content-type: text/plain\r\n", 5)),
         (((b"content-length", b"5"), (b"content-length", b"5")), None),
         (((b"content-length", b"-5"),), None),
         (((b"content-length", b"\xb2"),), None),
@@ -34,9 +34,36 @@ TEXT = (b"Content-Type", b"text/plain")
         (([b"x-own", b"1"],), None),
     ],
 )
-def test_plain_headers_alone_are_taken_as_lines(headers: Any, lines: Lines | None) -> None:
-    assert lines_of(headers) == lines
-    assert lines_of(headers) == lines
+def test_plain_headers_alone_are_taken_as_lines(
+    headers: Any, lines: tuple[bytes, int] | None
+) -> None:
+    for _ in range(2):
+        found = lines_of(headers)
+        assert (found and (found.raw, found.length)) == lines
+
+
+@pytest.mark.parametrize(
+    ("length", "status", "size", "start"),
+    [
+        (-1, 200, 5, b"HTTP/1.1 200 OK\r\nx: 1\r\ndate: "),
+        (5, 404, 5, b"HTTP/1.1 404 Not Found\r\nx: 1\r\ndate: "),
+        (5, 200, 4, None),
+        (-1, 204, 0, None),
+        (-1, 299, 0, None),
+    ],
+)
+def test_a_usual_head_comes_whole(length: int, status: int, size: int, start: bytes | None) -> None:
+    """The same as long as status, length and second are."""
+    lines = Lines((), b"x: 1\r\n", length)
+    assert lines.head(500, max(length, 0)) is not None
+    head = lines.head(status, size)
+    assert lines.head(status, size) is head
+    if start is None:
+        assert head is None
+    else:
+        assert head is not None
+        assert head.startswith(start)
+        assert head.endswith(b"\r\nContent-Length: %d\r\n\r\n" % size)
 
 
 @pytest.mark.parametrize(

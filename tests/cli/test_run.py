@@ -20,6 +20,22 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"asgi"})
 """
 
+#: A stream of events that cannot be cancelled.
+STUBBORN = """
+import asyncio
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    headers = [(b"content-type", b"text/event-stream")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"data: 1\\n\\n", "more_body": True})
+    while True:
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            pass
+"""
+
 WSGI = """
 import threading
 
@@ -49,6 +65,47 @@ def database():
         raise ConnectionError("no database")
 """
 
+#: A counter that workers share, in a process that the main process has begun.
+STATE = """
+import os, secrets, sys
+from multiprocessing.managers import BaseManager
+from toolkit.web import Application, RequestHandler
+
+class Counter:
+    count = 0
+    def add(self):
+        self.count += 1
+        return self.count
+
+COUNTER = Counter()
+
+def counter():
+    return COUNTER
+
+class State(BaseManager): pass
+
+State.register("counter", counter)
+
+async def main(process):
+    process.listen(lambda *what: print(*what, file=sys.stderr, flush=True))
+    key = secrets.token_hex()
+    with State(authkey=key.encode()) as state:
+        os.environ |= {"STATE": state.address, "STATE_KEY": key}
+        yield
+    print("main ends", file=sys.stderr, flush=True)
+
+def create():
+    state = State(os.environ["STATE"], os.environ["STATE_KEY"].encode())
+    state.connect()
+    shared = state.counter()
+
+    class Count(RequestHandler):
+        def get(self):
+            self.write({"count": shared.add(), "number": os.environ["TOOLKIT_WORKER"]})
+
+    return Application([("/", Count)])
+"""
+
 #: Runs the program as systemd does: the first descriptor is 3, and the process has its own id.
 ACTIVATE = """
 import os, sys
@@ -61,7 +118,8 @@ os.execv(sys.executable, [sys.executable, "-m", "toolkit", "run", "hello:app"])
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """Return a directory with applications."""
-    return directory(tmp_path, asgi=ASGI, wsgi=WSGI, life=LIFESPAN, ready=READY)
+    modules = {"asgi": ASGI, "wsgi": WSGI, "life": LIFESPAN, "ready": READY, "state": STATE}
+    return directory(tmp_path, stubborn=STUBBORN, **modules)
 
 
 # -- one process -------------------------------------------------------------------------
@@ -93,9 +151,13 @@ def test_the_kind_of_application_is_found_out(place: Path, target: str, expected
 
 
 @pytest.mark.feature("B19")
-def test_an_open_stream_delays_the_end_no_longer_than_it_may(place: Path) -> None:
-    """What has not ended by the deadline is cut off."""
-    with running(place, "hello:app", "--port=0", "--graceful-timeout=0.2") as program:
+@pytest.mark.parametrize("options", [[], ["--workers=1"]], ids=["alone", "worker"])
+@pytest.mark.parametrize("target", ["hello:app", "stubborn:app"])
+def test_an_open_stream_delays_the_end_no_longer_than_it_may(
+    place: Path, target: str, options: list[str]
+) -> None:
+    """What has not ended by the deadline is cut off, also where it takes no notice of that."""
+    with running(place, target, "--port=0", "--graceful-timeout=0.2", *options) as program:
         connection, _ = opened(port_of(program), "/slow?seconds=600")
         program.signal(signal.SIGTERM)
         assert program.status() == 0
@@ -368,6 +430,43 @@ def test_workers_end_when_their_supervisor_is_killed(place: Path) -> None:
         assert answer.read() == b"begunended"
         connection.close()
         program.expect("ends")
+
+
+@pytest.mark.feature("T04", "I05")
+def test_workers_share_what_the_main_process_has(place: Path) -> None:
+    """It begins before them, hears of them, and ends after them."""
+    with running(place, "state:create", "--port=0", "--workers=2", "--main=state:main") as program:
+        program.expect("starting 0", "starting 1", "ready 0", "ready 1")
+        port = port_of(program)
+        told = [json.loads(get(port)[1]) for _ in range(50)]
+        assert [answer["count"] for answer in told] == list(range(1, 51))
+        assert {answer["number"] for answer in told} == {"0", "1"}
+        program.signal(signal.SIGTERM)
+        program.expect("stopping None")
+        program.expect("ended 0", "ended 1")
+        program.expect("main ends")
+        assert program.status() == 0
+
+
+def test_a_main_process_that_fails_ends_everything(place: Path) -> None:
+    """In one line, before any worker begins."""
+    source = STATE.replace("    key = ", "    raise OSError('no state')\n    key = ")
+    (place / "fails.py").write_text(source)
+    with running(place, "fails:create", "--port=0", "--main=fails:main") as program:
+        assert program.status() == 1
+        assert len(program.lines) == 1
+        assert "fails:main could not start: OSError: no state" in program.lines[0]
+
+
+@pytest.mark.parametrize("options", [[], ["--workers=2"]], ids=["alone", "workers"])
+def test_a_port_in_use_ends_everything(place: Path, options: list[str]) -> None:
+    """In one line, before any worker begins."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with running(place, "hello:app", f"--port={port}", *options) as program:
+            assert program.status() == 1
+            said = f"toolkit: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+            assert program.lines == [said]
 
 
 def test_a_crash_at_the_start_ends_everything(place: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.loops import expect_log
+from toolkit.runner import MainProcess
 from toolkit.runner import supervisor as module
 from toolkit.runner.listening import Listening
 from toolkit.runner.notify import Notifier
@@ -81,7 +82,10 @@ class Running:
 
     def __init__(self, listening: Listening, **options: Any) -> None:
         settings = Settings("", **{"workers": 3, "port": 0, **options})
-        self.supervisor = Supervisor(settings, listening, Notifier())
+        self.told: list[tuple[str, int | None]] = []
+        process = MainProcess()
+        process.listen(lambda *what: self.told.append(what))
+        self.supervisor = Supervisor(settings, listening, Notifier(), process.tell)
         self.task = asyncio.ensure_future(self.supervisor.serve())
 
     async def status(self) -> int:
@@ -121,6 +125,45 @@ async def test_the_first_worker_goes_ahead(children: list[FakeChild], listening:
     children[0].says(kind="ready")
     assert [child.number for child in children] == [0, 1, 2]
     assert await over(running, children) == 0
+
+
+@pytest.mark.feature("I05")
+async def test_listeners_hear_of_each_worker_and_of_reloads(
+    children: list[FakeChild], listening: Listening, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that raises does not keep the others from it, nor the workers from their work."""
+    running = Running(listening, workers=1)
+    process = MainProcess()
+    process.listen(lambda *what: 1 / 0)
+    process.listen(lambda *what: running.told.append(what))
+    running.supervisor._tell = process.tell
+    await until(lambda: children)
+    children[0].says(kind="ready")
+    running.supervisor.reload()
+    children[1].says(kind="failed", reason="no module")
+    children[1].ends(1)
+    running.supervisor.reload()
+    await until(lambda: len(children) == 3)
+    children[2].says(kind="ready")
+    children[0].ends()
+    assert await over(running, children[2:]) == 0
+    assert running.told == [
+        ("starting", 0),
+        ("ready", 0),
+        ("reloading", None),
+        ("starting", 0),
+        ("ended", 0),
+        ("not reloaded", None),
+        ("reloading", None),
+        ("starting", 0),
+        ("ready", 0),
+        ("reloaded", None),
+        ("ended", 0),
+        ("stopping", None),
+        ("ended", 0),
+    ]
+    expect_log(caplog, "toolkit.application", "Exception in listener")
+    expect_log(caplog, "toolkit.general", "Worker 0 could not begin|The old workers go on")
 
 
 async def test_workers_are_replaced_one_at_a_time(

@@ -126,6 +126,8 @@ def test_a_router_is_served_as_it_is() -> None:
         (["site_of_tests:app", "--access-log=%Q"], "'%Q' in a format; "),
         (["site_of_tests:app", "--check-ready=raises:f"], "module 'raises' cannot be imported"),
         (["site_of_tests:app", "--check-ready=site_of_tests:number"], "is a int, and no function"),
+        (["site_of_tests:app", "--main=site_of_tests:asgi"], "; an async generator function is"),
+        (["site_of_tests:app", "--main=missing:main"], "there is no module 'missing' in "),
         (["site_of_tests:app", "--admin=here"], "admin address 'here'; host:port or :port"),
         (["site_of_tests:app", "--reload", "--workers=2"], "--reload with 2 workers; one is"),
     ],

@@ -112,14 +112,15 @@ class ASGIContainer:
         scope = http_scope(exchange, place, self._root_path)
         if self._state:
             scope["state"] = self._state.copy()
-        cycle = HTTPCycle(exchange)
+        cycle = HTTPCycle(exchange, place)
         try:
             await self.application(scope, cycle.receive, cycle.send)
         except Exception as error:
             self._failed(cycle, error)
         if cycle.state != DONE:
             self._repair(cycle)
-        self._log(exchange, began)
+        if not exchange.logged:
+            self._log(exchange, began)
 
     async def _serve_websocket(self, exchange: Exchange) -> None:
         began = time.monotonic()
@@ -130,7 +131,8 @@ class ASGIContainer:
             exchange.respond(
                 ResponseHead(error.status, [*fields, *error.fields]), f"{error}\n".encode()
             )
-            self._log(exchange, began)
+            if not exchange.logged:
+                self._log(exchange, began)
             return
         place = self._place(exchange)
         scope = websocket_scope(exchange, place, self._root_path, opening.subprotocols)
@@ -146,7 +148,8 @@ class ASGIContainer:
                 app_log.error("Uncaught exception in %s", _summary(exchange), exc_info=error)
         finally:
             cycle.end(failed)
-        self._log(exchange, began)
+        if not exchange.logged:
+            self._log(exchange, began)
 
     def _failed(self, cycle: HTTPCycle, error: Exception) -> None:
         """Log an error of the application, unless it comes from there being no client any more."""
@@ -168,14 +171,12 @@ class ASGIContainer:
         exchange.respond(ResponseHead(500, fields), FAILURE)
 
     def _log(self, exchange: Exchange, began: float) -> None:
-        """Write the access log's line of a request, unless the server writes its own."""
+        """Write the access log's line of a request; not where the server writes its own."""
         status = exchange.status
-        if exchange.logged or not status:
-            return
         level = logging.INFO if status < 400 else logging.WARNING
         if status >= 500:
             level = logging.ERROR
-        if access_log.isEnabledFor(level):
+        if status and access_log.isEnabledFor(level):
             milliseconds = 1000.0 * (time.monotonic() - began)
             access_log.log(level, "%d %s %.2fms", status, _summary(exchange), milliseconds)
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from toolkit import files
-from toolkit.asgi.lines import SERVER, Headers, Lines, lines_of, stamp
+from toolkit.asgi.lines import SERVER, Headers, Lines, lines_of
 from toolkit.asgi.messages import (
     OF_THE_CONNECTION,
     ClientDisconnected,
@@ -12,6 +12,7 @@ from toolkit.asgi.messages import (
     text_fields,
     unexpected,
 )
+from toolkit.asgi.scope import Place
 from toolkit.concurrent import Future
 from toolkit.http1connection import Exchange, refuse
 from toolkit.httputil import date_now
@@ -34,26 +35,44 @@ START, BODY, TRAILERS, DONE = range(4)
 class HTTPCycle:
     """What an application receives and sends for one request.
 
+    Args:
+        place: what the connection remembers.
+
     Attributes:
         exchange: the request, and where the answer goes.
         state: what is to be sent next.
         gone: whether the application was told, or would be, that nobody is there.
     """
 
-    # As it begins; an object has its own once that changes.
-    state = START
-    gone = False
-    _status = 0
-    _headers: Headers | None = None  # to be sent with the first of the content
-    _lines: Lines | None = None  # the same as they go over the wire, if they are plain
-    _head: ResponseHead | None = None  # the same otherwise
-    _bodyless = False
-    _trailers: list[Field] | None = None  # to come after the content
-    _received = False  # whether all of the content was
-    _waiting: Future[None] | None = None  # for the end
+    # To set slots that few need takes less than to have them in a dict.
+    __slots__ = (
+        "_bodyless",
+        "_head",
+        "_headers",
+        "_lines",
+        "_place",
+        "_received",
+        "_status",
+        "_trailers",
+        "_waiting",
+        "exchange",
+        "gone",
+        "state",
+    )
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, place: Place) -> None:
         self.exchange = exchange
+        self.state = START
+        self.gone = False
+        self._place = place
+        self._status = 0
+        self._headers: Headers | None = None  # to be sent with the first of the content
+        self._lines: Lines | None = None  # the same as they go over the wire, if they are plain
+        self._head: ResponseHead | None = None  # the same otherwise
+        self._bodyless = False
+        self._trailers: list[Field] | None = None  # to come after the content
+        self._received = False  # whether all of the content was
+        self._waiting: Future[None] | None = None  # for the end
 
     # -- what comes ----------------------------------------------------------------------
 
@@ -111,55 +130,50 @@ class HTTPCycle:
         kind = message["type"]
         state = self.state
         if state == START and kind == "http.response.start":
-            self._start(message)
+            # Not in a function of its own, as every answer comes this way.
+            status = message["status"]
+            if not 200 <= status <= 999:
+                raise ValueError(f"status {status}; 200 to 999 are allowed")
+            headers = tuple(message.get("headers", ()))
+            lines = self._place.lines
+            if lines is None or lines.headers != headers:
+                self._place.lines = lines = lines_of(headers)
+                if lines is None:
+                    # What is wrong with them is told now.
+                    self._head = response_head(status, headers)
+            self._lines = lines
+            self._status = status
+            self._headers = headers
+            if message.get("trailers"):
+                self._trailers = []
+            self.state = BODY
         elif state == BODY and kind == "http.response.body":
             body = message.get("body", b"")
-            more = bool(message.get("more_body"))
-            if more or self._headers is None or self._trailers is not None:
-                await self._send_piece(body, more)
+            if self._headers is None or message.get("more_body") or self._trailers is not None:
+                await self._send_piece(body, bool(message.get("more_body")))
             else:
                 self._respond(self._headers, body)
         else:
             await self._send_other(kind, message)
 
-    def _start(self, message: Message) -> None:
-        status = message["status"]
-        if not 200 <= status <= 999:
-            raise ValueError(f"status {status}; 200 to 999 are allowed")
-        headers = tuple(message.get("headers", ()))
-        self._lines = lines_of(headers)
-        if self._lines is None:
-            # What is wrong with them is told now.
-            self._head = response_head(status, headers)
-        self._status = status
-        self._headers = headers
-        if message.get("trailers"):
-            self._trailers = []
-        self.state = BODY
-
     def _respond(self, headers: Headers, body: bytes) -> None:
         """Send all of the answer."""
         if self.gone:
             raise ClientDisconnected("the client is gone")
-        exchange = self.exchange
-        lines = self._lines
-        if (
-            lines is None
-            or (lines.length != len(body) and lines.length >= 0)
-            or not exchange.respond_lines(self._status, lines.raw + stamp(), body)
-        ):
+        exchange, lines = self.exchange, self._lines
+        size = len(body)
+        raw = None if lines is None else lines.head(self._status, size)
+        if raw is None or not exchange.respond_raw(self._status, raw + body, size):
             head = self._head or response_head(self._status, headers)
             future = exchange.respond(head, b"" if head.status in BODYLESS else body)
             if future.done() and future.exception() is not None:
-                self._answered()
-                raise ClientDisconnected("the client is gone")
-        self._answered()
-
-    def _answered(self) -> None:
+                self.gone = True
         self._headers = None
         self.state = DONE
         if self._waiting is not None:
             self._tell_end()
+        if self.gone:
+            raise ClientDisconnected("the client is gone")
 
     async def _send_other(self, kind: str, message: Message) -> None:
         if self.state == START:

@@ -1,12 +1,13 @@
 """Headers of answers as they go over the wire, remembered: an application repeats itself."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from toolkit._version import __version__
 from toolkit.asgi.messages import OF_THE_CONNECTION, text_fields
 from toolkit.httputil import date_now
 from toolkit.wire.grammar import is_field_value, is_token
 from toolkit.wire.http1.memory import Memory
+from toolkit.wire.http1.writer import USUAL_LINES
 
 SERVER = ("server", f"toolkit/{__version__}")
 
@@ -23,16 +24,45 @@ _DECIDED = OF_THE_CONNECTION | {"date", "server"}
 _OWN = frozenset(("etag", "last-modified", "location", "set-cookie", "x-request-id"))
 
 
-class Lines(NamedTuple):
+class Lines:
     """The headers of an answer, checked.
 
     Attributes:
+        headers: the same as the application sends them.
         raw: field lines, but for Content-Length.
         length: what Content-Length says; -1 without one.
     """
 
-    raw: bytes
-    length: int
+    __slots__ = ("_date", "_head", "_size", "_status", "headers", "length", "raw")
+
+    def __init__(self, headers: Headers, raw: bytes, length: int) -> None:
+        self.headers = headers
+        self.raw = raw
+        self.length = length
+        # The last head, and what it was made for.
+        self._head: bytes | None = None
+        self._status = self._size = 0
+        self._date = ""
+
+    def head(self, status: int, size: int) -> bytes | None:
+        """Return the whole head of an answer with these headers, as it is sent now.
+
+        Args:
+            size: bytes of its content.
+        Returns:
+            None where it is none of the usual kind, or the length of the headers is another.
+        """
+        date = date_now()  # one object for a second
+        if date is not self._date or size != self._size or status != self._status:
+            self._date, self._size, self._status = date, size, status
+            self._head = self._made(status, size, date)
+        return self._head
+
+    def _made(self, status: int, size: int, date: str) -> bytes | None:
+        start_line = USUAL_LINES.get(status)
+        if start_line is None or self.length not in (-1, size):
+            return None
+        return b"%b%b%bContent-Length: %d\r\n\r\n" % (start_line, self.raw, stamp(date), size)
 
 
 _known: Memory[Headers, Lines] = Memory()
@@ -61,19 +91,12 @@ def _read(headers: Headers) -> Lines | None:
         else:
             lines.append(f"{name}: {value}\r\n")
             names.add(name)
-    found = Lines("".join(lines).encode("latin-1"), length)
+    found = Lines(headers, "".join(lines).encode("latin-1"), length)
     if len(found.raw) <= LONGEST and _OWN.isdisjoint(names):
         _known.keep(headers, found)
     return found
 
 
-_stamp = ("", b"")
-
-
-def stamp() -> bytes:
-    """Return the lines that the server adds: Date and Server; made once a second."""
-    global _stamp
-    date = date_now()
-    if _stamp[0] is not date:
-        _stamp = date, f"date: {date}\r\n{SERVER[0]}: {SERVER[1]}\r\n".encode()
-    return _stamp[1]
+def stamp(date: str) -> bytes:
+    """Return the lines that the server adds: Date and Server."""
+    return f"date: {date}\r\n{SERVER[0]}: {SERVER[1]}\r\n".encode()

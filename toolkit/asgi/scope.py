@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from toolkit.asgi.lines import Lines
 from toolkit.asgi.tls import tls_extension
 from toolkit.http1connection import ConnectionContext, Exchange
 from toolkit.iostream import IOStream
@@ -20,14 +21,18 @@ class Place:
         owner: the container that keeps it.
         scope: to be copied; it tells of the request of `head`.
         head: the last request: a client that keeps a connection sends the same again and again.
+        headers: those of `head`, to be copied too.
+        lines: the headers of the last answer, as they were sent; likewise.
         tls: the extension of that name, None without TLS.
     """
 
-    __slots__ = ("head", "owner", "scope", "tls")
+    __slots__ = ("head", "headers", "lines", "owner", "scope", "tls")
 
     def __init__(self, owner: object, context: ConnectionContext, stream: IOStream) -> None:
         self.owner = owner
         self.head: RequestHead | None = None
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.lines: Lines | None = None
         secure = context.protocol == "https"
         self.tls = tls_extension(stream)
         self.scope: dict[str, Any] = {
@@ -35,6 +40,10 @@ class Place:
             "server": _server(stream, secure),
             "client": _client(context),
             "scheme": context.protocol,
+            # A copy has room for these already.
+            "asgi": VERSIONS,
+            "headers": self.headers,
+            "extensions": None,
         }
 
 
@@ -46,7 +55,7 @@ def http_scope(exchange: Exchange, place: Place, root_path: str) -> dict[str, An
     # Applications may change all of it.
     scope = place.scope.copy()
     scope["asgi"] = VERSIONS.copy()
-    scope["headers"] = head.raw_fields.copy()
+    scope["headers"] = place.headers.copy()
     extensions: dict[str, dict[str, Any]] = {
         "http.response.early_hint": {},
         "http.response.pathsend": {},
@@ -85,7 +94,7 @@ def _tell(place: Place, head: RequestHead, root_path: str) -> None:
     scope["path"] = target if "%" not in target and target.isascii() else _decoded(raw)
     scope["raw_path"] = raw
     scope["query_string"] = query.encode("latin-1")
-    place.head = head
+    place.head, place.headers = head, head.raw_fields
 
 
 def _origin(target: str) -> str:

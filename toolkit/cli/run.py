@@ -107,6 +107,8 @@ OPTIONS: dict[str, list[_Option]] = {
         _option(
             "--workers", "processes besides this one, which looks after them", reading.positive
         ),
+        _text("--main", "TARGET", "an async generator function that runs in the process which "
+              "looks after them, from before the first until after the last"),
         _option(
             "--worker-timeout",
             "seconds without a sign of life, 30, after which one is replaced; 0 for never",

@@ -278,11 +278,12 @@ class Exchange(HTTPConnection):
             self._tell_answered()
         return stream.accepted()
 
-    def respond_lines(self, status: int, lines: bytes, body: bytes) -> bool:
-        """Send the whole answer when it is of the usual kind, from field lines as bytes.
+    def respond_raw(self, status: int, raw: bytes, size: int) -> bool:
+        """Send the whole answer as it is, where `Machine.count_whole` takes it.
 
         Args:
-            lines: as of `Machine.send_lines`.
+            raw: head and content.
+            size: of the content.
         Returns:
             Whether it was sent; if not, `respond` is the way.
         """
@@ -290,14 +291,11 @@ class Exchange(HTTPConnection):
         if connection is None or connection.exchange is not self or self.extra_fields:
             return False
         stream = connection.stream
-        if stream.closed():
-            return False
-        raw = connection.machine.send_lines(status, lines, body)
-        if raw is None:
+        if stream.closed() or not connection.machine.count_whole(status):
             return False
         stream.write_nowait(raw)
         self.status = status
-        self.sent = len(body)
+        self.sent = size
         self.answer_ended = True
         if self._watched:
             self._tell_answered()

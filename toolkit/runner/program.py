@@ -12,6 +12,7 @@ from toolkit.runner.errors import RunnerError
 from toolkit.runner.health import Probes
 from toolkit.runner.listening import Listening
 from toolkit.runner.logs import access_format, set_up_logging
+from toolkit.runner.main_process import main_function, main_process
 from toolkit.runner.notify import Notifier
 from toolkit.runner.settings import Settings
 from toolkit.runner.supervisor import Supervisor
@@ -41,6 +42,7 @@ def check(settings: Settings) -> None:
         RunnerError: something is wrong.
     """
     _try_server(settings)
+    main_function(settings)
     Worker(settings, ())
 
 
@@ -115,15 +117,16 @@ def _serve_alone(settings: Settings, application: Any) -> int:
 
 def _supervise(settings: Settings) -> int:
     notifier = Notifier()
-    with contextlib.closing(Listening(settings, max(settings.workers, 1))) as listening:
 
-        async def main() -> int:
-            supervisor = Supervisor(settings, listening, notifier)
-            async with _admin(settings, supervisor.missing), _reloading(settings, supervisor):
-                return await supervisor.serve()
+    async def main() -> int:
+        async with main_process(settings) as process:
+            with contextlib.closing(Listening(settings, max(settings.workers, 1))) as listening:
+                supervisor = Supervisor(settings, listening, notifier, process.tell)
+                async with _admin(settings, supervisor.missing), _reloading(settings, supervisor):
+                    return await supervisor.serve()
 
-        # It does little, and has to be there when all else fails.
-        return run_loop(main, uvloop=False)
+    # It does little, and has to be there when all else fails.
+    return run_loop(main, uvloop=False)
 
 
 @contextlib.asynccontextmanager

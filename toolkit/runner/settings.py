@@ -32,6 +32,8 @@ class Settings:
         graceful_timeout: that requests get to end.
         drain_delay: that it is served on, not ready any more, before it ends.
         workers: how many processes; 0 for this one alone.
+        main: what runs in the process that looks after them, as ``module:attribute``; "" for
+            nothing. An async generator function of a `MainProcess`.
         worker_timeout: without a sign of life, after which a worker is replaced; 0 for no end.
         start_timeout: that a worker may take to begin.
         recycle_requests: after which a worker is replaced; 0 for never.
@@ -70,6 +72,7 @@ class Settings:
     graceful_timeout: float = 30.0
     drain_delay: float = 0.0
     workers: int = 0
+    main: str = ""
     worker_timeout: float = 30.0
     start_timeout: float = 120.0
     recycle_requests: int = 0
@@ -87,7 +90,7 @@ class Settings:
     def supervised(self) -> bool:
         """Whether there are workers besides this process."""
         recycles = bool(self.recycle_requests or self.recycle_rss)
-        return bool(self.workers) or self.reload or recycles
+        return bool(self.workers or self.main) or self.reload or recycles
 
     @property
     def uvloop(self) -> bool | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from toolkit.log import gen_log
 from toolkit.runner.child import Child, Message
 from toolkit.runner.listening import Listening
+from toolkit.runner.main_process import Happening
 from toolkit.runner.notify import Notifier
 from toolkit.runner.settings import Settings
 from toolkit.runner.worker import LIFESPAN_GRACE
@@ -35,16 +36,24 @@ class Supervisor:
 
     Args:
         listening: the sockets, which stay open whatever happens to workers.
+        tell: called with what happens, as `MainProcess.tell`.
 
     Attributes:
         size: how many workers there should be.
     """
 
-    def __init__(self, settings: Settings, listening: Listening, notifier: Notifier) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        listening: Listening,
+        notifier: Notifier,
+        tell: Callable[[Happening, int | None], None],
+    ) -> None:
         self.size = max(settings.workers, 1)
         self._settings = settings
         self._listening = listening
         self._notifier = notifier
+        self._tell = tell
         self._children: set[Child] = set()  # all that run, also those that begin or drain
         self._serving: dict[int, Child] = {}  # by number, those that are not to end
         self._generation = 0
@@ -101,6 +110,7 @@ class Supervisor:
         self._end(0)
 
     def _end(self, status: int) -> None:
+        self._tell("stopping", None)
         self._ending = True
         self._status = status
         # First, so that another program on the port gets what workers do not accept any more.
@@ -118,6 +128,7 @@ class Supervisor:
             gen_log.info("Replacing %d workers", self.size)
             self._rolling = True
             self._notifier.reloading()
+            self._tell("reloading", None)
         self._settle()
 
     def resize(self, size: int) -> None:
@@ -187,12 +198,14 @@ class Supervisor:
                 gen_log.info("Serving on %s with %d workers", name, self.size)
         elif self._rolling:
             gen_log.info("All workers are replaced")
+            self._tell("reloaded", None)
         else:
             return
         self._rolling = False
         self._notifier.ready(f"{self.size} workers")
 
     def _spawn(self, number: int) -> None:
+        self._tell("starting", number)
         share = self._share(number)
         child = Child(
             self._settings,
@@ -236,10 +249,12 @@ class Supervisor:
         if before is not None:
             self._retire(before)
         gen_log.debug("Worker %d (pid %d) is ready", child.number, child.pid)
+        self._tell("ready", child.number)
         self._settle()
 
     def _ended(self, child: Child, status: int) -> None:
         self._children.discard(child)
+        self._tell("ended", child.number)
         if self._ending:
             if not self._children:
                 self._empty.set()
@@ -279,6 +294,7 @@ class Supervisor:
         if self._rolling:
             self._rolling = False
             gen_log.error("The old workers go on")
+            self._tell("not reloaded", None)
             self._notifier.ready("the old workers go on")
 
     def _back_off(self, failures: int) -> None:

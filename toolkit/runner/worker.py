@@ -14,7 +14,7 @@ from pathlib import Path
 from socket import socket
 from typing import Any, Protocol, TypeVar
 
-from toolkit.httpserver import HTTPServer, in_one_line, lifespan_of
+from toolkit.httpserver import HTTPServer, Lifespan, in_one_line, lifespan_of
 from toolkit.ioloop import new_event_loop
 from toolkit.log import app_log, gen_log
 from toolkit.runner.dump import report
@@ -69,7 +69,7 @@ class Worker:
         self._sockets = sockets
         if application is None:
             application = application_of(settings)
-        self._life = lifespan_of(application)
+        self._life = lifespan_of(application) or Lifespan()
         self.health = Health(checks_of(settings.checks, settings.app_dir))
         self._counted: Counted | None = None
         if settings.recycle_requests:
@@ -111,7 +111,7 @@ class Worker:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             loop.add_signal_handler(signal.SIGINT, self.end)
         loop.add_signal_handler(signal.SIGUSR1, self._dump, server)
-        async with self._alive():
+        async with alive(self._life, "the application", self._settings.debug):
             server.add_sockets(self._sockets)
             await server.started()
             self.health.phase = ""
@@ -129,29 +129,6 @@ class Worker:
                 for task in background:
                     task.cancel()
                 await asyncio.wait(background)
-
-    @contextlib.asynccontextmanager
-    async def _alive(self) -> AsyncIterator[None]:
-        """Hold the lifespan of the application."""
-        life = self._life
-        if life is None:
-            yield
-            return
-        try:
-            await life.hold()
-        except Exception as error:
-            if self._settings.debug:
-                app_log.error("The lifespan raised", exc_info=True)
-            reason = f"the application could not start: {in_one_line(error)}"
-            raise RunnerError(reason) from error
-        try:
-            yield
-        finally:
-            try:
-                async with asyncio.timeout(LIFESPAN_GRACE):
-                    await life.release()
-            except TimeoutError:
-                gen_log.error("The lifespan has not ended within %g seconds", LIFESPAN_GRACE)
 
     async def _drain(self, server: HTTPServer) -> None:
         """Let the requests under way end, within the time that they have."""
@@ -187,6 +164,32 @@ class Worker:
 
     def _dump(self, server: HTTPServer) -> None:
         gen_log.warning("%s", report(server.exchanges))
+
+
+@contextlib.asynccontextmanager
+async def alive(life: Lifespan, whose: str, debug: bool) -> AsyncIterator[None]:
+    """Hold a lifespan within the block.
+
+    Args:
+        whose: what could not start, where it cannot begin.
+        debug: whether the traceback is logged then.
+    Raises:
+        RunnerError: it cannot begin.
+    """
+    try:
+        await life.hold()
+    except Exception as error:
+        if debug:
+            app_log.error("The lifespan raised", exc_info=True)
+        raise RunnerError(f"{whose} could not start: {in_one_line(error)}") from error
+    try:
+        yield
+    finally:
+        try:
+            async with asyncio.timeout(LIFESPAN_GRACE):
+                await life.release()
+        except TimeoutError:
+            gen_log.error("The lifespan has not ended within %g seconds", LIFESPAN_GRACE)
 
 
 def resident() -> int:

@@ -554,23 +554,29 @@ class Machine:
                 return raw
         return self.send_head(head, body, True)
 
-    def send_lines(self, status: int, lines: bytes, body: bytes) -> bytes | None:
-        """Return the bytes of a whole response of the usual kind; None when it is another.
+    def count_whole(self, status: int) -> bool:
+        """Take note of a whole response of the usual kind, which the caller sends himself.
 
-        Then nothing has changed, and `send_whole` is the way.
-
-        Args:
-            lines: of fields, each with its CRLF; known to hold nothing that may not be sent,
-                nor a word on framing or the connection.
+        It has a status of `writer.USUAL_LINES`, and its right Content-Length, but no other word
+        on framing or the connection. False, and nothing has changed, where an answer to this
+        request needs more than that; `send_whole` is the way then.
         """
-        if self._in == _END and self._out == writer.HEAD and self._keep_alive and self._server:
-            raw = writer.write_usual_lines(status, lines, self._request, body)
-            if raw is not None:
-                self._body = None
-                self._in = _HEAD
-                self._interim = 0
-                return raw
-        return None
+        request = self._request
+        if (
+            self._in == _END
+            and self._out == writer.HEAD
+            and self._keep_alive
+            and self._server
+            and status in writer.USUAL_LINES
+            and request.keep_alive
+            and request.method not in writer.SPECIAL
+            and request.version != "HTTP/1.0"
+        ):
+            self._body = None
+            self._in = _HEAD
+            self._interim = 0
+            return True
+        return False
 
     def _send_response(self, head: ResponseHead, body: bytes, end: bool) -> writer.Written:
         if not self._server:

@@ -31,9 +31,10 @@ _WITHOUT_CONTENT = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONN
 _FRAMING = frozenset(("content-length", "transfer-encoding"))
 _BODYLESS = frozenset((204, 205, 304))
 _USUAL = frozenset(status for status in STATUS_LINES if status >= 200) - _BODYLESS
-_USUAL_LINES = {status: STATUS_LINES[status].encode() for status in _USUAL}
+#: Status lines of the usual kind, with their CRLF.
+USUAL_LINES: Final = {status: STATUS_LINES[status].encode() for status in _USUAL}
 #: Methods whose responses do not say by themselves whether content follows.
-_SPECIAL = frozenset(("HEAD", "CONNECT"))
+SPECIAL = frozenset(("HEAD", "CONNECT"))
 
 
 #: A head as bytes, and what it means for the messages to come: what is written next, how
@@ -65,7 +66,7 @@ def write_response(
         state, left, length = _frame(framing, body, end, chunks=False)
         if left:
             raise LocalProtocolError(f"content of {left} bytes in a 205 response, which has none")
-    elif method in _SPECIAL or status in _BODYLESS:
+    elif method in SPECIAL or status in _BODYLESS:
         state, left = NOTHING, 0
         if method == "CONNECT":
             if status < 300:
@@ -108,7 +109,7 @@ def write_usual(head: ResponseHead, request: RequestHead, body: bytes) -> bytes 
         head.status not in _USUAL
         or head.reason is not None
         or not (head.checked and request.keep_alive)
-        or request.method in _SPECIAL
+        or request.method in SPECIAL
         or request.version == "HTTP/1.0"
     ):
         return None
@@ -126,19 +127,6 @@ def write_usual(head: ResponseHead, request: RequestHead, body: bytes) -> bytes 
         return f"{lines}Content-Length: {length}\r\n\r\n".encode("latin-1") + body
     except UnicodeEncodeError:
         return None
-
-
-def write_usual_lines(status: int, lines: bytes, request: RequestHead, body: bytes) -> bytes | None:
-    """Write what `write_usual` does, from field lines; None as there."""
-    start_line = _USUAL_LINES.get(status)
-    if (
-        start_line is None
-        or not request.keep_alive
-        or request.method in _SPECIAL
-        or request.version == "HTTP/1.0"
-    ):
-        return None
-    return b"%b%bContent-Length: %d\r\n\r\n%b" % (start_line, lines, len(body), body)
 
 
 def write_interim(head: ResponseHead) -> bytes:
