@@ -53,6 +53,8 @@ class SocketTransport(WatchingTransport):
         with contextlib.suppress(OSError):  # of a Unix socket
             sock.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
 
+    _start_tls_compatible = True  # asyncio's word for it to `loop.start_tls`
+
     @staticmethod
     def suits(loop: asyncio.AbstractEventLoop) -> bool:
         """Say whether the loop is one of those whose own transport this one is better than."""
