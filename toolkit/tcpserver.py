@@ -9,7 +9,14 @@ from typing import Any, Self, TypeVar
 
 from toolkit import process
 from toolkit.concurrent import convert_yielded, create_resumed_task
-from toolkit.iostream import IOStream, ProxyProtocol, SSLIOStream, StreamClosedError, trusted_by
+from toolkit.iostream import (
+    IOStream,
+    ProxyProtocol,
+    SocketTransport,
+    SSLIOStream,
+    StreamClosedError,
+    trusted_by,
+)
 from toolkit.log import app_log, gen_log
 from toolkit.netutil import (
     DEFAULT_BACKLOG,
@@ -253,9 +260,13 @@ class TCPServer:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _accept(self, connection: socket.socket, _address: Any) -> None:
+    def _accept(self, connection: socket.socket, address: Any) -> None:
         loop = asyncio.get_running_loop()
-        _attach(loop.connect_accepted_socket(self._make_protocol, connection), connection)
+        if SocketTransport.suits(loop):
+            transport = SocketTransport(loop, connection, self._make_protocol(), address)
+            loop.call_soon(transport.start)  # which gives it a context of its own
+        else:
+            _attach(loop.connect_accepted_socket(self._make_protocol, connection), connection)
 
     def _make_protocol(self) -> asyncio.Protocol:
         if self._proxies is None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.streams.peers import Pairs
 from toolkit.iostream import StreamBufferFullError, StreamClosedError, relay
-from toolkit.iostream.relay import CHUNK_SIZE
+from toolkit.iostream.socket_transport import MAX_READ_SIZE
 
 MUCH = 3_000_000
 
@@ -55,7 +55,7 @@ async def test_a_target_that_takes_nothing_stops_the_source(pairs: Pairs) -> Non
         await asyncio.sleep(0)
     assert target.writing()
     assert not sending.done()
-    assert target.unsent <= 2 * CHUNK_SIZE
+    assert target.unsent <= 2 * MAX_READ_SIZE
     assert len(await receiver.receive(MUCH)) == MUCH
     await sending
     sender.end()

@@ -12,6 +12,7 @@ from toolkit.iostream.errors import (
 from toolkit.iostream.pipe import PipeIOStream
 from toolkit.iostream.proxied import ProxyProtocol, trusted_by
 from toolkit.iostream.relay import relay
+from toolkit.iostream.socket_transport import SocketTransport
 from toolkit.iostream.tcp import IOStream, SSLIOStream
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "PipeIOStream",
     "ProxyProtocol",
     "SSLIOStream",
+    "SocketTransport",
     "StreamBufferFullError",
     "StreamClosedError",
     "UnsatisfiableReadError",

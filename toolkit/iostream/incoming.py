@@ -458,13 +458,7 @@ class Incoming(asyncio.Protocol):
             else:
                 self._try_read(seen)
         if self._read is None and self._has_enough():
-            if read is not None and hasattr(self._transport, "max_size"):
-                # asyncio's transport brings no more in this turn, and in the next one the
-                # reader most often takes all there is first: to stop and go on for each chunk
-                # took a proxy a tenth of its time.
-                self.io_loop.asyncio_loop.call_soon(self._stop_when_enough)
-            else:
-                self._stop_when_enough()
+            self._stop_when_enough()
 
     def _uncork(self) -> None:
         """Send what was kept for the end of the callback; from here on nothing is kept."""

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from toolkit.concurrent import Future
 from toolkit.iostream.base import BaseIOStream
 from toolkit.iostream.errors import StreamBufferFullError, StreamClosedError
-
-#: Bytes to take in at once, where the loop lets it be chosen: as much as asyncio does by itself.
-CHUNK_SIZE = 256 * 1024
+from toolkit.iostream.socket_transport import MAX_READ_SIZE, SocketTransport
 
 
 async def relay(source: BaseIOStream, target: BaseIOStream) -> int:
@@ -90,12 +88,12 @@ class _Relay:
 @contextlib.contextmanager
 def _large_chunks(transport: asyncio.Transport | None) -> Iterator[None]:
     """Have a transport take in much at once, where that can be chosen."""
-    size = getattr(transport, "max_size", None)
-    if transport is None or size is None:
+    if not isinstance(transport, SocketTransport):
         yield
         return
-    transport.max_size = max(size, CHUNK_SIZE)  # type: ignore[attr-defined]  # asyncio has it
+    size = transport.max_size
+    transport.limit_reads(MAX_READ_SIZE)
     try:
         yield
     finally:
-        transport.max_size = size  # type: ignore[attr-defined]
+        transport.limit_reads(size)

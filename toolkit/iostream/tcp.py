@@ -15,6 +15,7 @@ from toolkit.iostream.base import BaseIOStream
 from toolkit.iostream.descriptor import DescriptorTransport
 from toolkit.iostream.errors import StreamClosedError
 from toolkit.iostream.sending import FileSending
+from toolkit.iostream.socket_transport import SocketTransport
 from toolkit.iostream.tls import SSLSocketTransport, TLSTransport, plain_socket
 from toolkit.log import gen_log
 from toolkit.netutil import ServerSSLOptions, ssl_options_to_context
@@ -37,7 +38,7 @@ class IOStream(FileSending):
         answer = await stream.read_until(b"\\n", max_bytes=1000)
         stream.close()
 
-    A transport of the loop moves the bytes. A subclass that gives its own `read_from_fd` or
+    A transport moves the bytes, mostly the loop's. A subclass that gives its own `read_from_fd` or
     `write_to_fd` has them called instead.
 
     Args:
@@ -139,7 +140,10 @@ class IOStream(FileSending):
             DescriptorTransport(self._loop, self, self).start()
             return
         try:
-            await self._loop.connect_accepted_socket(self._make_protocol, self.socket)
+            if SocketTransport.suits(self._loop):
+                SocketTransport(self._loop, self.socket, self._make_protocol()).start()
+            else:
+                await self._loop.connect_accepted_socket(self._make_protocol, self.socket)
         except Exception as error:
             # Options of TLS may be wrong too: the stream tells whoever waits for it.
             self.close(exc_info=error)
@@ -172,10 +176,8 @@ class IOStream(FileSending):
     def _take_socket(self, transport: asyncio.BaseTransport) -> None:
         if self._socket is not None:
             self._socket = transport.get_extra_info("socket")
-        # asyncio's transport takes 256 KiB at once, uvloop's less. Not much less is good for
-        # those who push bytes through: with 64 KiB a proxy got through a third less.
-        if getattr(transport, "max_size", 0) > self.max_buffer_size:
-            transport.max_size = self.max_buffer_size  # type: ignore[attr-defined]
+        if isinstance(transport, SocketTransport) and transport.max_size > self.max_buffer_size:
+            transport.limit_reads(self.max_buffer_size)
 
     # -- the end -------------------------------------------------------------------------
 
@@ -229,7 +231,7 @@ class IOStream(FileSending):
     def socket(self) -> Any:
         """The socket, for its addresses and options.
 
-        Once connected it is the loop's view of it, which cannot be read or written. A server's
+        Once connected it is not to be read or written, and on uvloop it cannot be. A server's
         connection that is closed has none, unless somebody asked before.
         """
         # uvloop makes it, of 80 bytes, when it is asked for.

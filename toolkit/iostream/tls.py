@@ -393,7 +393,7 @@ class SSLSocketTransport(DescriptorTransport):
         else:
             self._handshake()
 
-    def _lose(self, error: Exception | None) -> None:
+    def _lose(self, error: BaseException | None) -> None:
         self._stop_timer()
         if self._ready and error is None:
             try:
