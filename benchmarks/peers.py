@@ -173,6 +173,10 @@ CLIENT_PEERS = (
     Peer("httpx", "httpx on uvloop", "httpx_client", _ON_UVLOOP),
     Peer("niquests", "niquests on uvloop", "niquests_client", _ON_UVLOOP),
 )
+CRAWL_PEERS = (
+    Peer("toolkit-uvloop", "toolkit on uvloop", "crawl", _ON_UVLOOP),
+    Peer("toolkit-asyncio", "toolkit on asyncio", "crawl", _ON_ASYNCIO),
+)
 CLIENT_COMPARISONS = (
     Comparison("Tornado", "tornado"),
     Comparison("aiohttp", "aiohttp"),

@@ -32,6 +32,7 @@ QUICK = Sizes(
     slow=300,
     soak=20_000,
     large=128,
+    crawl=2000,
 )
 """What `--quick` measures: enough to see that it works."""
 
@@ -109,6 +110,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         ("--slow", f"clients of `slow_http` ({usual.slow})"),
         ("--soak", f"requests of `soak` ({usual.soak})"),
         ("--large", f"mebibytes of `large` and `large_upload` ({usual.large})"),
+        ("--crawl", f"pages of `crawl` ({usual.crawl})"),
     ):
         parser.add_argument(option, type=positive, metavar="N", help=what)
     parser.add_argument("--quick", action="store_true", help="smoke run: 2 rounds, small sizes")

@@ -4,6 +4,7 @@ from benchmarks.scenarios.asgi import ASGI
 from benchmarks.scenarios.base import Cores, Scenario, Sizes
 from benchmarks.scenarios.bulk import Bulk, SlowReader
 from benchmarks.scenarios.client import CLIENT
+from benchmarks.scenarios.crawl import Crawl
 from benchmarks.scenarios.endurance import BusyIdle, IdleHTTP, Soak
 from benchmarks.scenarios.large import Download, Upload
 from benchmarks.scenarios.lines import Bursts, Churn, Idle, Lines
@@ -30,6 +31,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Upload(),
     Soak(),
     *CLIENT,
+    Crawl(),
     *WEBSOCKET,
     Workers(),
 )

@@ -35,6 +35,7 @@ class Sizes:
         slow: clients that are slow on purpose.
         soak: requests over connections that are kept; a tenth of it over short ones.
         large: mebibytes of a large file.
+        crawl: pages of a crawl.
     """
 
     seconds: int = 2
@@ -45,6 +46,7 @@ class Sizes:
     slow: int = 3000
     soak: int = 1_000_000
     large: int = 2048
+    crawl: int = 10_000
 
 
 class Scenario(ABC):

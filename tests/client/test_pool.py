@@ -417,12 +417,15 @@ async def test_content_that_nobody_takes_ends_with_its_time(
         st.tuples(st.integers(0, 11), st.integers(0, 40)), min_size=1, max_size=12
     ),
     per_host=st.integers(1, 4),
-    streamed=st.booleans(),
+    kind=st.sampled_from(["stream", "fetch", "get"]),
 )
 def test_a_cancellation_at_any_moment_leaves_the_pool_right(
-    cancellations: list[tuple[int, int]], per_host: int, streamed: bool
+    cancellations: list[tuple[int, int]], per_host: int, kind: str
 ) -> None:
-    """What is left is idle, counted, and serves the next requests."""
+    """What is left is idle, counted, and serves the next requests.
+
+    Each asks twice: connections are made for the first requests, and there for the second.
+    """
 
     async def main() -> None:
         server = Server()
@@ -431,11 +434,14 @@ def test_a_cancellation_at_any_moment_leaves_the_pool_right(
             url = server.url()
 
             async def one() -> None:
-                if streamed:
-                    async with client.stream("GET", url) as response:
-                        await anext(aiter(response))
-                else:
-                    await client.fetch(HTTPRequest(url))
+                for _ in range(2):
+                    if kind == "stream":
+                        async with client.stream("GET", url) as response:
+                            await anext(aiter(response))
+                    elif kind == "fetch":
+                        await client.fetch(HTTPRequest(url))
+                    else:
+                        await client.get(url)
 
             tasks = [asyncio.create_task(one()) for _ in range(12)]
             turns: dict[int, list[int]] = {}

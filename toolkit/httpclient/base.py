@@ -9,11 +9,7 @@ from contextvars import Context
 from typing import Any, Self, Unpack, cast
 from weakref import WeakKeyDictionary
 
-from toolkit.concurrent import (
-    Future,
-    future_set_exception_unless_cancelled,
-    future_set_result_unless_cancelled,
-)
+from toolkit.concurrent import Future, future_set_exception_unless_cancelled
 from toolkit.httpclient.building import ClientSettings, RequestArguments, build_request
 from toolkit.httpclient.event_source import EventSource
 from toolkit.httpclient.request import DEFAULTS, EffectiveRequest, HTTPRequest
@@ -34,7 +30,12 @@ _shared_lock = threading.RLock()
 
 
 class FetchFuture(Future[HTTPResponse]):
-    """The future of a fetch.
+    """The future of a fetch; to cancel it gives the request up.
+
+    Args:
+        client: to be told of that.
+        request: with the client's defaults.
+        raise_error: as of `AsyncHTTPClient.fetch`.
 
     Attributes:
         watched: whether somebody waits for it, who is told when it is cancelled.
@@ -42,12 +43,36 @@ class FetchFuture(Future[HTTPResponse]):
 
     watched = False
 
+    def __init__(
+        self, client: "AsyncHTTPClient", request: EffectiveRequest, raise_error: bool
+    ) -> None:
+        super().__init__(loop=client.io_loop.asyncio_loop)
+        self._client = client
+        self._request = request
+        self._raise_error = raise_error
+
     def add_done_callback(
         self, fn: Callable[[Any], object], /, *, context: Context | None = None
     ) -> None:
         """Have `fn` called when the future is done, as a task does that awaits it."""
         self.watched = True
         super().add_done_callback(fn, context=context)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Give the request up; False if there is a response already."""
+        cancelled = super().cancel(msg)
+        if cancelled:
+            self._client.abandon_impl(self._request)
+        return cancelled
+
+    def respond(self, response: HTTPResponse) -> None:
+        """Take what came of the request."""
+        error = response.error
+        if error is None or (response.answered and not self._raise_error):
+            if not self.cancelled():
+                self.set_result(response)
+        elif not (self.cancelled() and self.watched):
+            future_set_exception_unless_cancelled(self, error)
 
 
 class AsyncHTTPClient(Configurable):
@@ -132,21 +157,8 @@ class AsyncHTTPClient(Configurable):
         elif kwargs:
             raise ValueError("kwargs can't be used if request is an HTTPRequest object")
         effective = EffectiveRequest(request, self.defaults)
-        future = FetchFuture(loop=self.io_loop.asyncio_loop)
-
-        def respond(response: HTTPResponse) -> None:
-            error = response.error
-            if error is None or (response.answered and not raise_error):
-                future_set_result_unless_cancelled(future, response)
-            elif not (future.cancelled() and future.watched):
-                future_set_exception_unless_cancelled(future, error)
-
-        def done(future: "Future[HTTPResponse]") -> None:
-            if future.cancelled():
-                self.abandon_impl(effective)
-
-        self.fetch_impl(cast(HTTPRequest, effective), respond)
-        Future.add_done_callback(future, done)
+        future = FetchFuture(self, effective, raise_error)
+        self.fetch_impl(effective, future.respond)  # type: ignore[arg-type]  # it looks like one
         return future
 
     @asynccontextmanager
@@ -170,7 +182,7 @@ class AsyncHTTPClient(Configurable):
             ValueError: the request cannot be sent.
             RuntimeError: the client is closed.
         """
-        response = await self._open(method, url, arguments)
+        response = await self.open_impl(self._build(method, url, arguments))
         try:
             yield response
         finally:
@@ -183,12 +195,7 @@ class AsyncHTTPClient(Configurable):
 
         Arguments and errors are those of `stream`.
         """
-        response = await self._open(method, url, arguments)
-        try:
-            await response.read()
-        finally:
-            await response.aclose()
-        return response
+        return await self.request_impl(self._build(method, url, arguments))
 
     async def get(self, url: str, **arguments: Unpack[RequestArguments]) -> StreamedResponse:
         """Do as `request` with GET."""
@@ -246,10 +253,10 @@ class AsyncHTTPClient(Configurable):
             attempts=attempts,
         )
 
-    async def _open(self, method: str, url: str, arguments: RequestArguments) -> StreamedResponse:
+    def _build(self, method: str, url: str, arguments: RequestArguments) -> OutgoingRequest:
         if self._closed:
             raise RuntimeError("request on closed AsyncHTTPClient")
-        return await self.open_impl(build_request(self.settings, method, url, arguments))
+        return build_request(self.settings, method, url, arguments)
 
     async def open_impl(self, request: OutgoingRequest) -> StreamedResponse:
         """Send a request and return its response once its head is there.
@@ -257,6 +264,15 @@ class AsyncHTTPClient(Configurable):
         An implementation may give it, or else has `fetch` alone.
         """
         raise NotImplementedError(f"{type(self).__name__} has fetch() alone")
+
+    async def request_impl(self, request: OutgoingRequest) -> StreamedResponse:
+        """Send a request and return its response once all of it is there."""
+        response = await self.open_impl(request)
+        try:
+            await response.read()
+        finally:
+            await response.aclose()
+        return response
 
     async def __aenter__(self) -> Self:
         return self

@@ -94,6 +94,17 @@ def build_request(
     Raises:
         ValueError: it cannot be sent; TypeError: of arguments that there are not.
     """
+    if not arguments:
+        request = OutgoingRequest(
+            method,
+            settings.url(url),
+            settings.headers.copy(),
+            None,
+            settings.timeouts,
+            settings.options,
+        )
+        request.credentials = request.target.credentials
+        return request
     unknown = set(arguments) - set(RequestArguments.__annotations__)
     if unknown:
         allowed = ", ".join(sorted(RequestArguments.__annotations__))

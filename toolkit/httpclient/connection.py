@@ -1,6 +1,7 @@
 """A client's side of an HTTP/1 connection: one request after the other."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,7 @@ from toolkit.wire.http1 import CLIENT, Limits, Machine
 #: Bytes of a response that may wait for their reader; the server has to wait beyond. What a
 #: loop brings in one turn, at most, is that many.
 HIGH_WATER = 256 * 1024
+_KEEP_ALIVE = re.compile(r"(?:^|[,\s])timeout\s*=\s*([0-9]{1,6})", re.ASCII)
 
 
 class ClientConnection:
@@ -120,7 +122,7 @@ class ClientConnection:
         self._exchange = None
         # Bytes beyond the response, or a request that is still being sent: nobody could
         # tell what belongs to what.
-        if self.machine.idle and not self.stream.closed():
+        if self.machine.idle:
             self.idle_since = self.loop.time()
             self._released(self)
         else:
@@ -151,44 +153,57 @@ class Exchange:
         head: of the response, None before it is there.
         received: whether any byte of a response has come.
         sent: whether any byte of the request may have gone.
+        reused: whether its connection had served a request before.
+        error: why there is no response, or not all of it; None where all went well so far.
+        listener: called when something has come, in place of who waits; it wants all of the
+            content, so none is held back for it.
         trailers: as of `transport.Source`.
         proceed: called when the server wants the request's content.
         stop_sending: called when no more of the request is to be sent.
-        first_byte_time: as of `time.monotonic`; uvloop's own clock knows milliseconds alone.
+        begun_time, sent_time, first_byte_time: as of `time.monotonic`, since uvloop's own clock
+            knows milliseconds alone; `sent_time` is for who sends.
     """
 
     __slots__ = (
         "_connection",
-        "_error",
         "_held",
         "_patience",
         "_pieces",
         "_size",
         "_waiter",
+        "begun_time",
         "ended",
+        "error",
         "first_byte_time",
         "head",
+        "listener",
         "proceed",
         "received",
+        "reused",
         "sent",
+        "sent_time",
         "stop_sending",
         "trailers",
     )
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection: ClientConnection | None = connection
-        self._error: BaseException | None = None
         self._held = False
         self._patience: asyncio.TimerHandle | None = None
         self._pieces: list[bytes] = []
         self._size = 0
         self._waiter: Future[None] | None = None
+        self.begun_time = time.monotonic()
         self.ended = False
+        self.error: BaseException | None = None
         self.first_byte_time = 0.0
         self.head: ResponseHead | None = None
+        self.listener: Callable[[], None] | None = None
         self.proceed: Callable[[], None] | None = None
         self.received = False
+        self.reused = connection.requests > 1
         self.sent = False
+        self.sent_time = 0.0
         self.stop_sending: Callable[[], None] | None = None
         self.trailers: Fields = ()
 
@@ -263,7 +278,14 @@ class Exchange:
         assert connection is not None
         machine = connection.machine
         try:
-            while True:
+            if self.head is None:
+                answer = machine.read_answer()
+                if answer is not None:
+                    self._take_head(answer[0])
+                    if answer[1] is not None:
+                        self._pieces.append(answer[1])
+                        self._end(connection)
+            while not self.ended:
                 event = machine.next_event()
                 kind = type(event)
                 if kind is Data:
@@ -284,7 +306,7 @@ class Exchange:
         except RemoteProtocolError as error:
             self.fail(_as_client_error(error))
             return
-        if self._size > HIGH_WATER and not self.ended and not self._held:
+        if self._size > HIGH_WATER and not (self.ended or self._held or self.listener):
             self._held = True
             connection.stream.pause_reading()
         if self._pieces or self.ended or self.head is not None:
@@ -293,12 +315,22 @@ class Exchange:
     def _take_head(self, head: ResponseHead) -> None:
         if head.status >= 200:
             self.head = head
+            for name, value in head.fields:
+                if name == "keep-alive":
+                    self._note_patience(value)
             if head.status == 204 and _has_length(head):
                 raise RemoteProtocolError("Response with code 204 should not have body")
         elif head.status == 101:
             self.fail(HTTPStreamClosedError("101 Switching Protocols; fetch reads HTTP alone"))
         elif head.status == 100 and self.proceed is not None:
             self.proceed()
+
+    def _note_patience(self, value: str) -> None:
+        """Take note of how long the server keeps the connection, as a Keep-Alive field says."""
+        match = _KEEP_ALIVE.search(value)
+        if match is not None and self._connection is not None:
+            # A second less than the server says: it may close as the next request comes.
+            self._connection.idle_timeout = max(int(match[1]) - 1, 0)
 
     def _end(self, connection: ClientConnection) -> None:
         """Let the connection go as soon as the response is whole, be it read or not."""
@@ -310,8 +342,8 @@ class Exchange:
 
     def fail(self, error: BaseException) -> None:
         """End with an error, which the reader gets after what came before it."""
-        if self._error is None and not self.ended:
-            self._error = error
+        if self.error is None and not self.ended:
+            self.error = error
             self._let_go()
             self._wake()
 
@@ -328,6 +360,9 @@ class Exchange:
     # -- the response --------------------------------------------------------------------
 
     def _wake(self) -> None:
+        if self.listener is not None:
+            self.listener()
+            return
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
@@ -350,29 +385,35 @@ class Exchange:
             OSError: the connection broke.
         """
         while self.head is None:
-            if self._error is not None:
-                raise self._error
+            if self.error is not None:
+                raise self.error
             await self._wait()
-        if self._error is not None and not self._pieces:
-            raise self._error
+        if self.error is not None and not self._pieces:
+            raise self.error
         return self.head
+
+    def take(self) -> bytes:
+        """Return what has come of the content and was not read."""
+        pieces = self._pieces
+        if not pieces:
+            return b""
+        self._pieces = []
+        self._size = 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def read(self) -> bytes:
         """Return the next piece of the content; see `transport.Source.read`."""
         while True:
-            pieces = self._pieces
-            if pieces:
-                piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-                self._pieces = []
-                self._size = 0
+            piece = self.take()
+            if piece:
                 if self._held and self._connection is not None:
                     self._held = False
                     self._connection.stream.resume_reading()
                 return piece
             if self.ended:
                 return b""
-            if self._error is not None:
-                raise self._error
+            if self.error is not None:
+                raise self.error
             await self._wait()
 
     def close(self) -> None:

@@ -18,10 +18,9 @@ ACCEPT_ENCODING = ", ".join(known_codings())
 def complete(request: OutgoingRequest) -> None:
     """Add the fields that are sent unless the user gave them."""
     headers = request.headers
-    if "User-Agent" not in headers:
-        headers.put("User-Agent", USER_AGENT)
-    if request.decompress and "Accept-Encoding" not in headers:
-        headers.put("Accept-Encoding", ACCEPT_ENCODING)
+    headers.put_default("User-Agent", USER_AGENT)
+    if request.decompress:
+        headers.put_default("Accept-Encoding", ACCEPT_ENCODING)
     content = request.content
     if content is not None:
         if isinstance(content, Content) and content.content_type and "Content-Type" not in headers:

@@ -20,28 +20,16 @@ class Fetch:
 
     Args:
         request: with the client's defaults.
-        outgoing: returns what is to be sent for it.
-        send: sends that.
         queue_time: seconds that the request waited.
 
     Attributes:
         start_time: when its last hop began, as of `time.time`.
     """
 
-    __slots__ = ("_loop", "_outgoing", "_request", "_send", "_started", "queue_time", "start_time")
+    __slots__ = ("_request", "_started", "queue_time", "start_time")
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        request: EffectiveRequest,
-        outgoing: Callable[[EffectiveRequest], OutgoingRequest],
-        send: CallNext,
-        queue_time: float,
-    ) -> None:
-        self._loop = loop
+    def __init__(self, request: EffectiveRequest, queue_time: float) -> None:
         self._request = request
-        self._outgoing = outgoing
-        self._send = send
         self.queue_time = queue_time
         self._started = time.monotonic()
         self.start_time = time.time()
@@ -51,35 +39,49 @@ class Fetch:
         """Seconds since `start_time`."""
         return time.monotonic() - self._started
 
-    async def run(self) -> HTTPResponse:
-        """Return the response; errors as `AsyncHTTPClient.fetch`."""
-        outgoing = self._outgoing(self._request)
-        whole = outgoing.timeouts.whole
-        deadline = self._loop.time() + whole if whole else None
-        with Limit(self._loop, deadline, "Timeout during request"):
-            response = await self._send(outgoing)
+    async def run(self, outgoing: OutgoingRequest, send: CallNext) -> HTTPResponse:
+        """Return the response; errors as `AsyncHTTPClient.fetch`.
+
+        Args:
+            outgoing: what is sent for the request; its deadline is obeyed.
+            send: sends it.
+        """
+        loop = asyncio.get_running_loop()
+        with Limit(loop, outgoing.deadline, "Timeout during request"):
+            response = await send(outgoing)
             try:
                 body = await self._read(response)
             except BaseException:
                 await response.aclose()
                 raise
-        times = response.time_info
-        redirect = times.get("redirect", 0.0)
+        redirect = response.time_info.get("redirect", 0.0)
         self._started += redirect
         self.start_time += redirect
+        return self.respond(response, body)
+
+    def respond(self, response: StreamedResponse, body: bytes) -> HTTPResponse:
+        """Return a response that is over as one of Tornado's kind."""
+        times = response.time_info
         times["queue"] = self.queue_time
         times["total"] = elapsed = time.monotonic() - self._started
         return HTTPResponse(
             self._request,
             response.status,
-            headers=response.headers,
-            buffer=BytesIO(body),
-            effective_url=response.url,
-            request_time=elapsed,
-            time_info=times,
-            reason=response.reason,
-            start_time=self.start_time,
+            response.headers,
+            BytesIO(body),
+            response.url,
+            None,
+            elapsed,
+            times,
+            response.reason,
+            self.start_time,
         )
+
+    @property
+    def told_of_parts(self) -> bool:
+        """Whether the request has callbacks for the parts of its response."""
+        request = self._request.request
+        return request.header_callback is not None or request.streaming_callback is not None
 
     async def _read(self, response: StreamedResponse) -> bytes:
         """Return the content; none when a `streaming_callback` got it."""

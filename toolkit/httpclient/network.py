@@ -1,7 +1,6 @@
 """The transport of the network: HTTP/1.1 over connections that are kept."""
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Hashable
 from typing import Protocol
@@ -12,7 +11,7 @@ from toolkit.httpclient.errors import HTTPStreamClosedError
 from toolkit.httpclient.options import ConnectOptions
 from toolkit.httpclient.pool import Pool, PoolLimits
 from toolkit.httpclient.sending import PIECE, Sending, send
-from toolkit.httpclient.target import Origin
+from toolkit.httpclient.target import Origin, Target
 from toolkit.httpclient.timeouts import Limit, Timeouts
 from toolkit.httpclient.trace import Trace
 from toolkit.httpclient.transport import OutgoingRequest, Source, StreamedResponse
@@ -24,7 +23,6 @@ from toolkit.wire.http1 import Limits
 
 #: Methods that may be tried again, since twice is as good as once (RFC 9110 §9.2.2).
 IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"))
-_KEEP_ALIVE = re.compile(r"(?:^|[,\s])timeout\s*=\s*([0-9]{1,6})", re.ASCII)
 
 
 class Connecting(Protocol):
@@ -83,34 +81,64 @@ class NetworkTransport:
         """Do as `aclose`."""
         self.pool.close()
 
+    def begin(self, request: OutgoingRequest) -> Exchange | None:
+        """Send a request at once, on a connection that is idle; None where there is none.
+
+        `send` goes on from there if it is given the request.
+
+        Raises:
+            ValueError: the request is malformed; nothing was sent.
+        """
+        target = request.target
+        connection = self.pool.take_idle(request.options.key(target.origin))
+        if connection is None:
+            return None
+        request.begun = exchange = connection.begin()
+        content = request.content
+        assert not isinstance(content, Content)
+        try:
+            send(exchange, _request_head(request, target), content)
+        except BaseException:
+            exchange.close()
+            raise
+        exchange.sent_time = time.monotonic()
+        return exchange
+
     async def send(self, request: OutgoingRequest) -> StreamedResponse:
         """Send a request; see `transport.Transport.send`."""
         key = request.options.key(request.target.origin)
-        progress = Progress(request, self._traces)
-        connection = self.pool.take_idle(key)
-        if connection is None:
-            connection = await self._get(request, key, progress)
+        begun, request.begun = request.begun, None
+        progress = Progress(request, self._traces, begun)
+        exchange = begun or await self._next_exchange(request, key, progress)
         while True:
-            reused = connection.requests > 0
-            if reused:
-                progress("reused")
-            exchange = connection.begin()
             try:
-                head = await self._ask(exchange, request, progress)
+                if exchange is begun:
+                    head = await exchange.read_head()
+                else:
+                    head = await self._ask(exchange, request, progress)
                 break
             except (HTTPStreamClosedError, StreamClosedError, OSError):
                 exchange.close()
-                if not (reused and _may_repeat(request, exchange)):
+                if not (exchange.reused and _may_repeat(request, exchange)):
                     raise
             except BaseException:
                 exchange.close()
                 raise
             # Those that are as old are no better.
             self.pool.close_idle(key)
-            connection = await self._get(request, key, progress)
-        return self._response(request, connection, exchange, head, progress)
+            exchange = await self._next_exchange(request, key, progress)
+        return self._response(request, exchange, head, progress)
 
     # -- a connection --------------------------------------------------------------------
+
+    async def _next_exchange(
+        self, request: OutgoingRequest, key: Hashable, progress: "Progress"
+    ) -> Exchange:
+        connection = self.pool.take_idle(key) or await self._get(request, key, progress)
+        exchange = connection.begin()
+        if exchange.reused:
+            progress("reused")
+        return exchange
 
     async def _get(
         self, request: OutgoingRequest, key: Hashable, progress: "Progress"
@@ -143,7 +171,7 @@ class NetworkTransport:
             ValueError: the request is malformed; nothing was sent.
         """
         content, timeouts = request.content, request.timeouts
-        head = _request_head(request)
+        head = _request_head(request, request.target)
         waits = request.expect_continue and content is not None
         patient = timeouts.write and isinstance(content, bytes) and len(content) > PIECE
         sending = None
@@ -162,7 +190,6 @@ class NetworkTransport:
     def _response(
         self,
         request: OutgoingRequest,
-        connection: ClientConnection,
         exchange: Exchange,
         head: ResponseHead,
         progress: "Progress",
@@ -175,10 +202,6 @@ class NetworkTransport:
             head.reason,
             head.version,
         )
-        patience = response.headers.get("Keep-Alive")
-        if patience is not None and (match := _KEEP_ALIVE.search(patience)):
-            # A second less than the server says: it may close as the next request comes.
-            connection.idle_timeout = max(int(match[1]) - 1, 0)
         response.time_info = progress.times
         progress.times["starttransfer"] = exchange.first_byte_time - progress.started
         if self._traces:
@@ -198,11 +221,16 @@ class Progress:
 
     __slots__ = ("_request", "_traces", "started", "times")
 
-    def __init__(self, request: OutgoingRequest, traces: "tuple[Trace, ...]") -> None:
+    def __init__(
+        self, request: OutgoingRequest, traces: "tuple[Trace, ...]", begun: Exchange | None
+    ) -> None:
         self._request = request
         self._traces = traces
         self.started = time.monotonic()
         self.times = {"namelookup": 0.0, "connect": 0.0, "appconnect": 0.0}
+        if begun is not None:
+            self.started = begun.begun_time
+            self.times["pretransfer"] = begun.sent_time - begun.begun_time
 
     def __call__(self, what: str) -> None:
         """Take note that something happened, and tell those who want to know."""
@@ -249,9 +277,13 @@ class _Traced:
         self._source.close()
 
 
-def _request_head(request: OutgoingRequest) -> RequestHead:
-    """Return the head of a request as it stands on the wire."""
-    origin, target, _ = request.target
+def _request_head(request: OutgoingRequest, said: Target) -> RequestHead:
+    """Return the head of a request as it stands on the wire.
+
+    Args:
+        said: what its URL says.
+    """
+    origin, target, _ = said
     headers = request.headers
     fields = list(headers.fields())
     if "Host" not in headers:

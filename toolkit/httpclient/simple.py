@@ -5,9 +5,11 @@ import functools
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import replace
 from typing import Any
 
+from toolkit.concurrent import Future
 from toolkit.httpclient.base import AsyncHTTPClient
 from toolkit.httpclient.building import ClientSettings, Headers, Values, as_headers, pairs
 from toolkit.httpclient.connector import Connector
@@ -16,6 +18,7 @@ from toolkit.httpclient.cookies import CookieJar
 from toolkit.httpclient.decoding import Decoding
 from toolkit.httpclient.defaults import EnvironmentProxy, authorize, complete
 from toolkit.httpclient.digest import DigestAuth
+from toolkit.httpclient.direct import DirectAnswer, DirectWay
 from toolkit.httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
 from toolkit.httpclient.fetch import Fetch
 from toolkit.httpclient.network import NetworkTransport
@@ -55,17 +58,32 @@ class Turn:
     Attributes:
         since: when it began to wait, by the loop's clock.
         timer: ends the wait; None without a limit.
-        task: fetches it, once it has its turn.
-        fetch: what the task runs, once it has begun.
+        fetch: its times, once it has its turn.
+        answer: it goes the direct way.
+        task: it goes the way of the chain.
+        context: of who asks.
         refusal: why it was given up.
     """
+
+    __slots__ = (
+        "answer",
+        "context",
+        "fetch",
+        "refusal",
+        "request",
+        "since",
+        "task",
+        "timer",
+    )
 
     def __init__(self, request: EffectiveRequest, since: float) -> None:
         self.request = request
         self.since = since
         self.timer: asyncio.TimerHandle | None = None
-        self.task: asyncio.Task[HTTPResponse] | None = None
         self.fetch: Fetch | None = None
+        self.answer: DirectAnswer | None = None
+        self.task: asyncio.Task[HTTPResponse] | None = None
+        self.context = copy_context()
         self.refusal: str | None = None
 
 
@@ -106,6 +124,7 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
     """
 
     _network: NetworkTransport | None = None
+    _direct: DirectWay | None = None
 
     def initialize(  # type: ignore[override]  # it takes more than its base
         self,
@@ -180,12 +199,17 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         links += [DigestAuth(), authorize, Decoding(self.max_body_size, max_decoded_ratio)]
         self._send = chain(links, transport.send)
         self._outgoing = Converter(self.settings)
+        between = middleware or hop_middleware or cookie_jar is not None or trust_env or traces
+        if self._network is not None and not between:
+            self._direct = DirectWay(self._loop, self._network)
 
     def close(self) -> None:
         """Close the client; requests that wait or are under way fail."""
         super().close()
         for request in list(self._turns):
             self._give_up(request, "the client was closed")
+        if self._direct is not None:
+            self._direct.close()
         if self._network is not None:
             self._network.close()
         if self.own_resolver:
@@ -200,10 +224,40 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
     async def open_impl(self, request: OutgoingRequest) -> StreamedResponse:
         """Send a request of the client's own methods; see `AsyncHTTPClient.stream`."""
         complete(request)
-        whole = request.timeouts.whole
-        request.deadline = self._loop.time() + whole if whole else None
+        request.deadline = self._deadline_of(request)
         with Limit(self._loop, request.deadline, "Timeout during request"):
             return await self._ask(request)
+
+    async def request_impl(self, request: OutgoingRequest) -> StreamedResponse:
+        """Send a request and return its response once all of it is there."""
+        if self._direct is None:
+            return await super().request_impl(request)
+        complete(request)
+        request.deadline = self._deadline_of(request)
+        future: Future[DirectAnswer] = self._loop.create_future()
+        answer = self._direct.start(request, future.set_result)
+        if answer is not None:
+            try:
+                await future
+            except BaseException:
+                answer.close()
+                raise
+            if answer.whole:
+                return answer.response()
+        return await self._read_through(request)
+
+    async def _read_through(self, request: OutgoingRequest) -> StreamedResponse:
+        with Limit(self._loop, request.deadline, "Timeout during request"):
+            response = await self._ask(request)
+        try:
+            await response.read()
+        finally:
+            await response.aclose()
+        return response
+
+    def _deadline_of(self, request: OutgoingRequest) -> float | None:
+        whole = request.timeouts.whole
+        return self._loop.time() + whole if whole else None
 
     async def _ask(self, request: OutgoingRequest) -> StreamedResponse:
         """Have a request go the way of the chain, and those told that want to know."""
@@ -229,16 +283,17 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         if not isinstance(request, EffectiveRequest):
             request = EffectiveRequest(request, self.defaults)
         turn = self._turns[request] = Turn(request, self._loop.time())
+        if not self.queue and len(self.active) < self.max_clients:
+            self._begin(turn, callback)
+            return
         self.queue.append((turn, request, callback))
         self.waiting[turn] = (request, callback, None)
-        self._next_turns()
-        if turn in self.waiting:
-            self._limit_wait(turn, request)
-            gen_log.debug(
-                "max_clients limit reached, request queued. %d active, %d queued requests.",
-                len(self.active),
-                len(self.waiting),
-            )
+        self._limit_wait(turn, request)
+        gen_log.debug(
+            "max_clients limit reached, request queued. %d active, %d queued requests.",
+            len(self.active),
+            len(self.waiting),
+        )
 
     def _limit_wait(self, turn: Turn, request: EffectiveRequest) -> None:
         limits = [t for t in (request.connect_timeout, request.request_timeout) if t]
@@ -260,39 +315,72 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
 
     def _next_turns(self) -> None:
         """Begin with requests that wait while there may be more under way."""
-        while self.queue and len(self.active) < self.max_clients:
-            turn, request, callback = self.queue.popleft()
+        while self.queue and len(self.active) < self.max_clients and not self._closed:
+            turn, _, callback = self.queue.popleft()
             if turn not in self.waiting:
                 continue  # it was given up
             assert isinstance(turn, Turn)
             self._end_wait(turn)
-            self.active[turn] = (request, callback)
-            turn.task = self._loop.create_task(self._run(turn))
-            turn.task.add_done_callback(functools.partial(self._ended, turn))
+            self._begin(turn, callback)
 
     # -- under way -----------------------------------------------------------------------
 
-    async def _run(self, turn: Turn) -> HTTPResponse:
-        waited = self._loop.time() - turn.since
-        turn.fetch = Fetch(self._loop, turn.request, self._outgoing, self._ask, waited)
-        return await turn.fetch.run()
+    def _begin(self, turn: Turn, callback: Callback) -> None:
+        """Send a request whose turn has come."""
+        turn.fetch = Fetch(turn.request, self._loop.time() - turn.since)
+        try:
+            outgoing = self._outgoing(turn.request)
+            outgoing.deadline = self._deadline_of(outgoing)
+            if self._direct is not None and not turn.fetch.told_of_parts:
+                done = functools.partial(self._answered, turn)
+                turn.answer = self._direct.start(outgoing, done)
+        except Exception as error:
+            self._tell(turn, callback, error=error)
+            return
+        self.active[turn] = (turn.request, callback)
+        if turn.answer is None:
+            self._start_task(turn, outgoing)
+
+    def _start_task(self, turn: Turn, outgoing: OutgoingRequest) -> None:
+        """Have a request go the way of the chain."""
+        assert turn.fetch is not None
+        run = turn.fetch.run(outgoing, self._ask)
+        turn.task = self._loop.create_task(run, context=turn.context)
+        turn.task.add_done_callback(functools.partial(self._ended, turn))
+
+    def _answered(self, turn: Turn, answer: DirectAnswer) -> None:
+        """Hand on the response to a request that went the direct way."""
+        turn.answer = None
+        if answer.whole:
+            assert turn.fetch is not None
+            response = answer.response()
+            self._finish(turn, turn.fetch.respond(response, response.content))
+        else:
+            self._start_task(turn, answer.request)
 
     def _ended(self, turn: Turn, task: "asyncio.Task[HTTPResponse]") -> None:
-        """Hand on what came of a request."""
-        _, callback = self.active.pop(turn)
+        """Hand on what came of a task."""
         turn.task = None
-        self._next_turns()
         if not task.cancelled():
             error = task.exception()
-            if error is None:
-                self._tell(turn, callback, response=task.result())
-            else:
-                self._tell(turn, callback, error=error)
+            self._finish(turn, None if error else task.result(), error)
         elif turn.refusal is not None:
-            self._tell(turn, callback, error=HTTPStreamClosedError(turn.refusal))
+            self._finish(turn, error=HTTPStreamClosedError(turn.refusal))
         else:
             # The loop is being closed, and with it whatever waits.
+            del self.active[turn]
             del self._turns[turn.request]
+
+    def _finish(
+        self,
+        turn: Turn,
+        response: HTTPResponse | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        """Let the next request have its turn, and tell what came of this one."""
+        _, callback = self.active.pop(turn)
+        self._next_turns()
+        self._tell(turn, callback, response, error)
 
     def _tell(
         self,
@@ -327,6 +415,9 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
             return
         if turn in self.waiting:
             self._tell(turn, self._end_wait(turn), error=HTTPStreamClosedError(reason))
+        elif turn.answer is not None:
+            turn.answer.close()
+            self._finish(turn, error=HTTPStreamClosedError(reason))
         elif turn.task is not None:
             turn.refusal = reason
             turn.task.cancel()

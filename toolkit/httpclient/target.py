@@ -18,6 +18,8 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):(?://([^/?#]*))?([^#]*)(?:#.*)?",
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 #: Characters of a path or query that have to be percent-encoded and that people still write.
 _UNSAFE = re.compile(r"[^\x21\x24-;=\x3f-\x7e]")
+#: A URL as nearly all are: a host without brackets, nobody's name, nothing to be encoded.
+_PLAIN = re.compile(r"(https?)://([A-Za-z0-9.:\-]+)(/[\x21\x24-;=\x3f-\x7e]*)?")
 #: A host that would be read as an IPv4 address (WHATWG URL, "ends in a number").
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?")
 
@@ -32,9 +34,7 @@ class Origin(NamedTuple):
     @property
     def authority(self) -> str:
         """The host with its port, unless that is the usual one: what the Host field says."""
-        host = self.host.partition("%")[0]  # a zone means something to our own side only
-        host = f"[{host}]" if ":" in host else host
-        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+        return _authority(self)
 
     @property
     def server_name(self) -> str:
@@ -46,6 +46,13 @@ class Origin(NamedTuple):
         """The host with its port, whatever that is: what CONNECT asks for."""
         host = self.host.partition("%")[0]
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+@lru_cache(1024)
+def _authority(origin: Origin) -> str:
+    host = origin.host.partition("%")[0]  # a zone means something to our own side only
+    host = f"[{host}]" if ":" in host else host
+    return host if origin.port == DEFAULT_PORTS[origin.scheme] else f"{host}:{origin.port}"
 
 
 class Target(NamedTuple):
@@ -72,6 +79,12 @@ class Target(NamedTuple):
             ValueError: not a URL of the scheme http or https, control characters or spaces in
                 it, or a host that could be taken for another one.
         """
+        plain = _PLAIN.fullmatch(url)
+        if plain is not None:
+            try:
+                return cls(_origin(plain[1], plain[2], default_port), plain[3] or "/", None)
+            except ValueError:
+                pass  # the long way says what is wrong
         if bad := _FORBIDDEN.search(url):
             raise ValueError(f"URL {excerpt(url)} holds {bad[0]!r}, which has to be encoded")
         match = _URL.fullmatch(url)

@@ -1,9 +1,11 @@
 """How long the parts of a request may take, and what ends them."""
 
 import asyncio
+import math
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from toolkit.httpclient.errors import HTTPTimeoutError
 
@@ -37,6 +39,11 @@ class Timeouts:
             return value
         return cls(connect=None, whole=value)
 
+
+#: Seconds that a timer may go off too early: uvloop's have milliseconds.
+TICK = 0.001
+
+T = TypeVar("T", bound=Hashable)
 
 NO_TIMEOUTS = Timeouts(connect=None, whole=None)
 
@@ -93,6 +100,56 @@ class Limit:
             others = self._task.uncancel() > self._cancelling
             if not others and kind is asyncio.CancelledError:
                 raise HTTPTimeoutError(self._message) from None
+
+
+class Deadlines(Generic[T]):
+    """Bounds the time of many things by one timer, which waits for the first of their deadlines.
+
+    Nearly all are done long before. Another timer is started only where a deadline is earlier
+    than all that there were, so that requests with the same time-out take none.
+
+    Args:
+        expired: called with a thing whose time is up, and which is forgotten then.
+    """
+
+    __slots__ = ("_deadlines", "_expired", "_loop", "_next", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[T], None]) -> None:
+        self._loop = loop
+        self._expired = expired
+        self._deadlines: dict[T, float] = {}
+        self._next = math.inf  # when the timer goes off
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, item: T, deadline: float) -> None:
+        """Give a thing time, by the loop's clock."""
+        self._deadlines[item] = deadline
+        if deadline < self._next:
+            self._wait_until(deadline)
+
+    def discard(self, item: T) -> None:
+        """Forget a thing that is done, if it is here."""
+        self._deadlines.pop(item, None)
+
+    def close(self) -> None:
+        """Let the time of all things be unbounded."""
+        self._deadlines.clear()
+        self._wait_until(math.inf)
+
+    def _wait_until(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next = deadline
+        forever = deadline == math.inf
+        self._timer = None if forever else self._loop.call_at(deadline, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self._loop.time() + TICK
+        for item in [item for item, deadline in self._deadlines.items() if deadline <= now]:
+            if self._deadlines.pop(item, None) is not None:
+                self._expired(item)
+        self._wait_until(min(self._deadlines.values(), default=math.inf))
 
 
 def earliest(*deadlines: float | None) -> float | None:

@@ -61,6 +61,7 @@ class OutgoingRequest:
         expect_continue: whether the content waits until the server wants it.
         follow_redirects, max_redirects: as of `HTTPRequest`.
         deadline: when all of it has to be over, by the loop's clock; the client sets it.
+        begun: the exchange that the transport has begun for it already; None for none.
         extra: what links of the chain want to tell each other, by keys of their own.
     """
 
@@ -68,6 +69,7 @@ class OutgoingRequest:
         "_target",
         "_url",
         "auth_mode",
+        "begun",
         "content",
         "credentials",
         "deadline",
@@ -106,6 +108,7 @@ class OutgoingRequest:
         self.follow_redirects = True
         self.max_redirects = 5
         self.deadline: float | None = None
+        self.begun: Any = None
         self.extra: dict[str, Any] = {}
 
     @property
@@ -135,6 +138,7 @@ class OutgoingRequest:
             setattr(copy, name, getattr(self, name))
         copy.headers = self.headers.copy()
         copy.extra = dict(self.extra)
+        copy.begun = None
         return copy
 
     def __repr__(self) -> str:
@@ -203,6 +207,9 @@ class StreamedResponse:
         history: the responses that redirected here, oldest first; their content is gone.
         time_info: seconds by name, as of `HTTPResponse`.
         source: where the content comes from; a link of the chain may put one around it.
+
+    Args:
+        content: all of it, where it was read from `source` already.
     """
 
     __slots__ = (
@@ -227,6 +234,7 @@ class StreamedResponse:
         source: Source | None = None,
         reason: str | None = None,
         http_version: str = "HTTP/1.1",
+        content: bytes | None = None,
     ) -> None:
         self.request = request
         self.status = status
@@ -237,8 +245,8 @@ class StreamedResponse:
         self.source: Source = BytesSource() if source is None else source
         self.history: tuple[StreamedResponse, ...] = ()
         self.time_info: dict[str, float] = {}
-        self._whole: bytes | None = None
-        self._closed = False
+        self._whole = content
+        self._closed = content is not None
 
     @property
     def ok(self) -> bool:

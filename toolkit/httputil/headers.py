@@ -20,6 +20,10 @@ def normalize_name(name: str) -> str:
     return "-".join(word.capitalize() for word in name.split("-"))
 
 
+#: Names that come often, by themselves in lower case.
+_USUAL_NAMES = {name: normalize_name(name) for name in LOWER_NAMES.values()}
+
+
 class HTTPHeaders(MutableMapping[str, str]):
     """Header fields: a mapping that ignores case and can hold several values of a name.
 
@@ -62,10 +66,14 @@ class HTTPHeaders(MutableMapping[str, str]):
     def received(cls, fields: Fields) -> Self:
         """Take fields that a protocol machine read, which has checked them."""
         headers = cls.__new__(cls)
-        headers._values = {}
+        headers._values = values = {}
         headers._several = False
-        for name, value in fields:
-            headers._append(normalize_name(name), value)
+        for lower, value in fields:
+            name = _USUAL_NAMES.get(lower) or normalize_name(lower)
+            if name in values:
+                headers._append(name, value)
+            else:
+                values[name] = value
         return headers
 
     def fields(self) -> Collection[tuple[str, str]]:
@@ -83,6 +91,10 @@ class HTTPHeaders(MutableMapping[str, str]):
     def put(self, name: str, value: str) -> None:
         """Set a normalized name to a value that needs no check."""
         self._values[name] = value
+
+    def put_default(self, name: str, value: str) -> None:
+        """Do as `put`, unless the name has a value already."""
+        self._values.setdefault(name, value)
 
     def add(self, name: str, value: str, *, _chars_are_bytes: bool = True) -> None:
         """Add a value to those that the name has.
@@ -118,7 +130,9 @@ class HTTPHeaders(MutableMapping[str, str]):
 
     def copy(self) -> "HTTPHeaders":
         """Return a copy that changes apart from this one."""
-        values = {k: v if isinstance(v, str) else list(v) for k, v in self._values.items()}
+        values = self._values.copy()
+        if self._several:
+            values = {k: v if isinstance(v, str) else list(v) for k, v in values.items()}
         copy = HTTPHeaders.__new__(HTTPHeaders)
         copy._values = values
         copy._several = self._several

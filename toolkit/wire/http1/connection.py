@@ -97,6 +97,7 @@ class Machine:
         "_in",
         "_interim",
         "_keep_alive",
+        "_last_answer",
         "_offers",
         "_out",
         "_out_left",
@@ -134,6 +135,8 @@ class Machine:
         # a client that keeps a connection sends the same again and again.
         self._remembered = b""
         self._remembered_block: str | None = None
+        # So does a server: the bytes of its last head, the method that it answered, and it.
+        self._last_answer: tuple[bytes, str, ResponseHead] | None = None
 
     # -- state ---------------------------------------------------------------------------
 
@@ -157,7 +160,7 @@ class Machine:
         """Whether no message is under way in either direction, not even a byte of one."""
         if self._out != writer.HEAD or self._in not in (_HEAD, _IDLE):
             return False
-        return not self._buffer and not self._start_line
+        return not self._buffer.data and not self._start_line
 
     @property
     def reading_head(self) -> bool:
@@ -263,6 +266,50 @@ class Machine:
         self._in = _FAILED
         self._keep_alive = False
 
+    def read_answer(self) -> tuple[ResponseHead, bytes | None] | None:
+        """Read a final response whose head has come whole.
+
+        Returns:
+            The head and all of the content, where that is just what has come: the message is
+            over. The head and None where the content is to be read by `next_event`. None
+            where that has to read the head too, or to say what is wrong with it.
+        """
+        buffer = self._buffer
+        data, pos = buffer.data, buffer.pos
+        if self._in != _HEAD or self._start_line or buffer.scanned > pos:
+            return None
+        method, last = self._request.method, self._last_answer
+        if last is not None and data.startswith(last[0], pos) and method == last[1]:
+            head, end = last[2], pos + len(last[0])
+        else:
+            found = self._final_head(method)
+            if found is None:
+                buffer.data, buffer.pos = data, pos
+                return None
+            head, end = found, len(data) - len(buffer)
+            if end - pos <= _MAX_REMEMBERED:
+                self._last_answer = bytes(data[pos:end]), method, head
+        whole = len(data) - end == head.length and self._out == writer.DONE
+        if whole and (self.limits.body is None or head.length <= self.limits.body):
+            buffer.data, buffer.pos, buffer.scanned = b"", 0, 0
+            self._keep_alive = self._keep_alive and head.keep_alive
+            self._end_cycle()
+            return head, bytes(data[end:])
+        buffer.data, buffer.pos = data, pos
+        buffer.skip_to(end)
+        self._accept(head)
+        return head, None
+
+    def _final_head(self, method: str) -> ResponseHead | None:
+        """Take the head of a final response that is whole and good; None for what is not."""
+        try:
+            head = self._whole_head()
+        except RemoteProtocolError:
+            return None
+        if not isinstance(head, ResponseHead) or head.status < 200 or method == "CONNECT":
+            return None
+        return head
+
     def _read_head(self) -> Event | Signal:
         buffer = self._buffer
         if not self._start_line:
@@ -335,7 +382,7 @@ class Machine:
         found = read_block(block, self.limits.fields) if is_field_value(line) else None
         if found is None:
             return None
-        return response_head(*parse_status_line(line), *found, self._request.method)
+        return response_head(line, *found, self._request.method)
 
     def _head_by_lines(self) -> RequestHead | ResponseHead | None:
         """Read a head line by line, as far as it has come; here errors are found."""
@@ -352,7 +399,7 @@ class Machine:
         deciding = [field for field in fields if field[0] in FRAMING_FIELDS]
         if self._server:
             return request_head(*parse_request_line(line), fields, deciding)
-        return response_head(*parse_status_line(line), fields, deciding, self._request.method)
+        return response_head(line, fields, deciding, self._request.method)
 
     def _take_start_line(self) -> str:
         """Take and check the start line, "" while it is not whole.
@@ -511,6 +558,18 @@ class Machine:
         """
         if self._out != writer.HEAD:
             raise LocalProtocolError("a head was sent already")
+        if (
+            end
+            and self._in == _IDLE
+            and self._keep_alive
+            and not self._buffer.data
+            and isinstance(head, RequestHead)
+        ):
+            usual = writer.write_usual_request(head, body)
+            if usual is not None:
+                self._request, self._offers = head, ""
+                self._in, self._out = _HEAD, writer.DONE
+                return usual
         before = self._in, self._keep_alive
         if isinstance(head, RequestHead):
             written = self._send_request(head, body if end else b"", end)

@@ -62,17 +62,17 @@ def parse_length(values: list[str]) -> int:
 
     RFC 9110 §8.6
     """
+    if len(values) == 1 and CONTENT_LENGTH.fullmatch(values[0]):
+        return int(values[0].lstrip("0") or "0")
     items = [item.strip(" \t") for item in ",".join(values).split(",")]
     if len(items) > 1:
         kind = "unequal" if len(set(items)) > 1 else "equal"
         seen = excerpt(", ".join(values))
         raise RemoteProtocolError(f"Multiple {kind} Content-Lengths {seen}; one is allowed")
-    if not CONTENT_LENGTH.fullmatch(values[0]):
-        raise RemoteProtocolError(
-            f"Content-Length {excerpt(values[0])}. Only integer Content-Length is allowed, of at "
-            "most 18 decimal digits"
-        )
-    return int(values[0].lstrip("0") or "0")
+    raise RemoteProtocolError(
+        f"Content-Length {excerpt(values[0])}. Only integer Content-Length is allowed, of at "
+        "most 18 decimal digits"
+    )
 
 
 def parse_repeated_length(values: list[str]) -> int:
@@ -84,6 +84,8 @@ def parse_repeated_length(values: list[str]) -> int:
     RFC 9112 §6.3, item 5
     """
     items = ",".join(values).split(",")
+    if len(items) == 1:
+        return parse_length(values)
     lengths = {parse_length([item.strip(" \t")]) for item in items}
     if len(lengths) > 1:
         seen = excerpt(", ".join(values))

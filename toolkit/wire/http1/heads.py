@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 
 from toolkit.wire.errors import RemoteProtocolError, excerpt
-from toolkit.wire.events import Field, Fields, RequestHead, ResponseHead
+from toolkit.wire.events import CHUNKED, UNTIL_CLOSE, Field, Fields, RequestHead, ResponseHead
 from toolkit.wire.grammar import ABSOLUTE_FORM, ORIGIN_FORM, is_host, list_items
 from toolkit.wire.http1.framing import (
     by_name,
+    may_have_body,
     parse_length,
+    parse_repeated_length,
     request_length,
     response_length,
     upgrade_offer,
     wants_keep_alive,
 )
 from toolkit.wire.http1.memory import LONGEST, Memory
+from toolkit.wire.http1.parser import parse_status_line
 
 #: What the fields of a request decide: its host, the length of its content, whether the
 #: connection goes on, whether a 100 is waited for, and the protocols offered.
@@ -21,6 +24,12 @@ _Meaning = tuple[str, int, bool, bool, str]
 #: What fields that decide were found to mean, by version and fields; those without an error,
 #: and without a Content-Length, which is another one each time.
 _known_meanings: Memory[tuple[object, ...], _Meaning] = Memory()
+#: What the start line and the fields of a response say: its version, status and reason, the
+#: length of its content, and whether the connection goes on.
+_Answer = tuple[str, int, str, int, bool]
+#: That by status line, method of the request and fields, those without an error. Lengths of
+#: content are left out, as they are above.
+_known_answers: Memory[tuple[object, ...], _Answer] = Memory()
 
 
 def request_head(
@@ -138,26 +147,42 @@ def expects_continue(found: dict[str, list[str]], version: str) -> bool:
 
 
 def response_head(
-    version: str,
-    status: int,
-    reason: str,
-    fields: Fields,
-    deciding: Sequence[Field],
-    request_method: str,
+    line: str, fields: Fields, deciding: Sequence[Field], request_method: str
 ) -> ResponseHead:
     """Build the head of a response from its parts and the method that it answers.
 
     Args:
+        line: the status line.
         deciding: those of the fields that framing looks at.
     Raises:
-        RemoteProtocolError: framing that could be read in two ways.
+        RemoteProtocolError: a malformed line, or framing that could be read in two ways.
+    """
+    lengths = [value for name, value in deciding if name == "content-length"]
+    others = [field for field in deciding if field[0] != "content-length"] if lengths else deciding
+    answer = _known_answers.get((line, request_method, *others))
+    if answer is None or (lengths and answer[3] == CHUNKED):
+        answer = _read_answer(line, deciding, others, request_method)
+    version, status, reason, length, keep_alive = answer
+    if lengths and length == UNTIL_CLOSE:
+        length = parse_repeated_length(lengths)
+    return ResponseHead(status, fields, reason, version, length, keep_alive)
+
+
+def _read_answer(
+    line: str, deciding: Sequence[Field], others: Sequence[Field], request_method: str
+) -> _Answer:
+    """Find out what a status line and fields say, and remember it unless they are long.
+
+    Args:
+        others: the deciding fields without lengths, which are read apart: here the content is
+            one that ends with the connection then.
     """
     found = by_name(deciding)
-    return ResponseHead(
-        status,
-        fields,
-        reason,
-        version,
-        response_length(found, version, status, request_method),
-        wants_keep_alive(found, version),
-    )
+    version, status, reason = parse_status_line(line)
+    length = response_length(found, version, status, request_method)
+    if "content-length" in found and may_have_body(status, request_method):
+        length = UNTIL_CLOSE
+    answer = version, status, reason, length, wants_keep_alive(found, version)
+    if len(line) + sum(len(name) + len(value) for name, value in others) <= LONGEST:
+        _known_answers.keep((line, request_method, *others), answer)
+    return answer

@@ -38,7 +38,7 @@ LOWER_NAMES.update({name.lower(): name.lower() for name in _COMMON_NAMES})
 _SHARED = frozenset(
     """
     accept accept-charset accept-encoding accept-language accept-ranges cache-control connection
-    content-encoding content-type dnt expect host pragma priority sec-ch-ua sec-ch-ua-mobile
+    content-encoding content-type date dnt expect host pragma priority sec-ch-ua sec-ch-ua-mobile
     sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user
     sec-websocket-extensions sec-websocket-version server te transfer-encoding upgrade
     upgrade-insecure-requests user-agent vary via x-forwarded-host x-forwarded-proto

@@ -4,9 +4,10 @@ from typing import Final
 
 from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError, excerpt
 from toolkit.wire.events import RequestHead, ResponseHead
-from toolkit.wire.grammar import is_host, is_token, list_items
+from toolkit.wire.grammar import ORIGIN_FORM, is_host, is_token, list_items
 from toolkit.wire.http1.framing import may_have_body
 from toolkit.wire.http1.heads import target_authority
+from toolkit.wire.http1.memory import LONGEST, Memory
 from toolkit.wire.http1.serializer import (
     FRAMING_NAMES,
     PLAIN_NAMES,
@@ -29,6 +30,12 @@ SWITCHED: Final = 6
 #: Methods whose requests need no Content-Length when they are empty (RFC 9110 §8.6).
 _WITHOUT_CONTENT = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
 _FRAMING = frozenset(("content-length", "transfer-encoding"))
+#: Methods that are sent as often as not, and whose target is a path.
+_USUAL_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"))
+#: Fields of requests that are alike for many and tell nobody's secrets.
+_SHARED = frozenset(("Host", "User-Agent", "Accept", "Accept-Encoding", "Content-Type"))
+#: Lines of such fields that were written before, without the empty line after them.
+_known_lines: Memory[tuple[tuple[str, str], ...], bytes] = Memory()
 _BODYLESS = frozenset((204, 205, 304))
 _USUAL = frozenset(status for status in STATUS_LINES if status >= 200) - _BODYLESS
 #: Status lines of the usual kind, with their CRLF.
@@ -181,6 +188,8 @@ def write_request(
         connection = _closing(connection)
     if not connection:
         raw = encode_head(f"{head.method} {head.target} HTTP/1.1\r\n", lines)
+        if not framing:
+            _remember(head)
         return (raw, state, left, keep_alive), ""
     options = list_items(connection)
     lines.append(f"Connection: {connection}\r\n")
@@ -189,6 +198,26 @@ def write_request(
     return (raw, state, left, keep_alive and "close" not in options), (
         offers if "upgrade" in options else ""
     )
+
+
+def write_usual_request(head: RequestHead, body: bytes) -> bytes | None:
+    """Write a whole request whose fields were sent before; None for any other."""
+    lines = _known_lines.get(tuple(head.fields))
+    method, target = head.method, head.target
+    if lines is None or method not in _USUAL_METHODS or not ORIGIN_FORM.fullmatch(target):
+        return None
+    start_line = f"{method} {target} HTTP/1.1\r\n".encode("latin-1")
+    if not body and method in _WITHOUT_CONTENT:
+        return b"%b%b\r\n" % (start_line, lines)
+    return b"%b%bContent-Length: %d\r\n\r\n%b" % (start_line, lines, len(body), body)
+
+
+def _remember(head: RequestHead) -> None:
+    """Keep the lines of fields that were found to be good, if others will send the same."""
+    fields = tuple(head.fields)
+    lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
+    if len(lines) <= LONGEST and all(name in _SHARED for name, _ in fields):
+        _known_lines.keep(fields, lines.encode("latin-1"))
 
 
 def _closing(options: str) -> str:
