@@ -15,6 +15,7 @@ that is started, also for those that a program starts.
 import importlib
 import importlib.abc
 import importlib.util
+import logging
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
@@ -30,7 +31,7 @@ def alias_tornado() -> None:
     """Have ``tornado`` and each ``tornado.x`` be ``toolkit`` and ``toolkit.x`` in this process.
 
     They are the same modules by another name. A module that only Tornado has is not found, be
-    Tornado installed or not.
+    Tornado installed or not. The loggers have Tornado's names then, by which programs set them up.
 
     Raises:
         RuntimeError: Tornado was imported before.
@@ -40,6 +41,11 @@ def alias_tornado() -> None:
     if _NAME in sys.modules:
         raise RuntimeError("tornado was imported already; alias_tornado() has to come first")
     sys.meta_path.insert(0, _Finder())
+    for kind in ("access", "application", "general"):
+        logger = logging.getLogger(f"toolkit.{kind}")
+        logger.name = f"{_NAME}.{kind}"
+        logger.parent = logging.getLogger(_NAME)
+        logging.Logger.manager.loggerDict[logger.name] = logger
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -25,6 +25,19 @@ assert (tornado, tornado.web, gen) == (toolkit, toolkit.web, toolkit.gen)
 assert to_asyncio_future is ours
 assert ioloop.__spec__.name == ioloop.__name__ == "toolkit.ioloop"
 """
+LOGGERS = """
+import logging
+from toolkit import compat
+
+compat.alias_tornado()
+logging.basicConfig(format="%(name)s: %(message)s")
+logging.getLogger("tornado").setLevel(logging.ERROR)
+from tornado import log
+
+assert logging.getLogger("tornado.access") is log.access_log
+log.app_log.error("seen")
+log.gen_log.warning("not seen")
+"""
 MISSING = """
 from toolkit import compat
 
@@ -53,6 +66,7 @@ runpy.run_module("tornado.autoreload", run_name="__main__")
     ("program", "last"),
     [
         (SAME, ""),
+        (LOGGERS, "tornado.application: seen"),
         (
             MISSING,
             "ModuleNotFoundError: no module 'tornado.nothing': there is no 'toolkit.nothing'",
@@ -63,11 +77,11 @@ runpy.run_module("tornado.autoreload", run_name="__main__")
         ),
         (MAIN, "  --until-success  end when the program has ended with exit status 0"),
     ],
-    ids=["same", "missing", "late", "main"],
+    ids=["same", "loggers", "missing", "late", "main"],
 )
 def test_a_program_for_tornado_finds_our_modules(program: str, last: str) -> None:
     command = [sys.executable, "-W", "error", "-c", program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     said = (done.stdout + done.stderr).strip("\n")
     assert said.split("\n")[-1] == last
-    assert (done.returncode == 1) == ("Error" in last)
+    assert done.returncode == ("Error: " in last)

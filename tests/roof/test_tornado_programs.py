@@ -14,7 +14,7 @@ import pytest
 from tests.http.client import Serve, get
 from tests.http.conftest import serve as serve
 from tests.loops import expect_log
-from toolkit import gen, iostream, locks, queues, web
+from toolkit import gen, iostream, locks, queues, routing, web
 from toolkit.httputil import HTTPMessageDelegate, HTTPServerRequest
 from toolkit.iostream import IOStream, StreamClosedError
 from toolkit.netutil import bind_sockets
@@ -139,6 +139,33 @@ async def test_an_application_may_answer_by_another_class(serve: Serve) -> None:
     site = serve(Replaces([("/here", HandsOn)]))
     assert (await site.get("/here")).text == "HandsOn"
     assert (await site.get("/nowhere")).text == "ErrorHandler"
+
+
+async def test_what_is_done_around_each_request_may_be_replaced(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Sentry does it."""
+    execute, seen = web.RequestHandler._execute, []
+
+    async def wrapped(handler: web.RequestHandler, *args: Any, **kwargs: Any) -> None:
+        seen.append(handler.request.path)
+        await execute(handler, *args, **kwargs)
+        seen.append(handler.get_status())
+
+    site = serve([("/(.*)", Says)])
+    assert (await site.get("/a")).text == "own a"
+    monkeypatch.setattr(web.RequestHandler, "_execute", wrapped)
+    assert (await site.get("/b%20c")).text == "own b c"
+    assert seen == ["/b%20c", 200]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "groups"),
+    [(r"/a/([0-9]+)/(\w+)", ("/a/%s/%s", 2)), ("/a", ("/a", 0)), ("/a(?:b)?(c)", (None, None))],
+)
+def test_a_rule_tells_of_its_groups(pattern: str, groups: tuple[Any, Any]) -> None:
+    """OpenTelemetry makes names of them."""
+    assert routing.PathMatches(pattern)._find_groups() == groups
 
 
 class Watched(WebSocketHandler):

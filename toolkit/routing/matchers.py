@@ -170,6 +170,10 @@ class PathMatches(Matcher):
             raise ValueError(f"arguments {[*kwargs]!r}; those of {self.names!r} are allowed")
         return self._path % tuple(_segment(arg) for arg in args)
 
+    def _find_groups(self) -> tuple[str | None, int | None]:
+        """Return the path with ``%s`` for each group, and their number; OpenTelemetry asks."""
+        return self._path, None if self._path is None else self._group_count
+
     def under(self, prefix: Template) -> Matcher:
         if prefix.literal is None:
             if self.literal is None:

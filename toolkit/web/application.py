@@ -3,7 +3,15 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -299,6 +307,14 @@ class Application(ReversibleRouter):
         """Return a delegate that answers a request by a handler class, for routers."""
         match = Match(target_class, target_kwargs or {}, path_args or (), path_kwargs or {})
         return HandlerDelegate(self, request, match)
+
+    def run_handler(
+        self, handler: RequestHandler, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Awaitable[None]:
+        """Run a handler to its end, with arguments from the path."""
+        match = Match(type(handler), {}, args, kwargs)
+        request = handler.request
+        return serve(self, cast(Exchange, request.connection), request, match, handler)
 
     def __call__(self, request: HTTPServerRequest) -> Awaitable[None]:
         """Answer a request whose content was read, as a server does that takes a function."""

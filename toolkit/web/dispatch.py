@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _METHOD_NAMES = {name: name.lower() for name in RequestHandler.SUPPORTED_METHODS}
 #: What stands for the methods that a class has not.
 _MISSING = RequestHandler.get
+#: What programs replace that do something around each request.
+_EXECUTE = RequestHandler._execute
 
 
 def is_handler_class(target: Any) -> bool:
@@ -31,11 +33,12 @@ async def serve(
     exchange: Exchange,
     request: HTTPServerRequest | None = None,
     match: Match | None = None,
+    handler: RequestHandler | None = None,
 ) -> None:
     """Find the handler of a request and run it to its end.
 
     Args:
-        request, match: where they are known already.
+        request, match, handler: where they are known already.
     """
     head = exchange.head
     if request is None:
@@ -46,12 +49,16 @@ async def serve(
     if application.has_other_targets and not is_handler_class(handler_class):
         await _serve_other(application, exchange, request)
         return
-    # Calls with * and ** cost more, and mostly bring nothing.
-    handler: RequestHandler = (
-        handler_class(application, request, **kwargs)
-        if kwargs
-        else handler_class(application, request)
-    )
+    if handler is None:
+        # Calls with * and ** cost more, and mostly bring nothing.
+        handler = (
+            handler_class(application, request, **kwargs)
+            if kwargs
+            else handler_class(application, request)
+        )
+        if handler_class._execute is not _EXECUTE:
+            await handler._execute(application.transforms, *path_args, **path_kwargs)
+            return
     try:
         method = request.method
         if method not in handler.SUPPORTED_METHODS:
