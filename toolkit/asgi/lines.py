@@ -14,7 +14,7 @@ SERVER = ("server", f"toolkit/{__version__}")
 #: Headers as an application sends them.
 Headers = tuple[tuple[bytes, bytes], ...]
 
-#: Bytes of lines that are remembered at most, so that `Memory` holds less than 1 MB.
+#: Bytes of lines that are remembered at most, so that `Memory` holds less than 2 MB.
 LONGEST: Final = 512
 #: Digits of a length that are read here.
 DIGITS: Final = 18
@@ -33,16 +33,15 @@ class Lines:
         length: what Content-Length says; -1 without one.
     """
 
-    __slots__ = ("_date", "_head", "_size", "_status", "headers", "length", "raw")
+    __slots__ = ("_last", "headers", "length", "raw")
 
     def __init__(self, headers: Headers, raw: bytes, length: int) -> None:
         self.headers = headers
         self.raw = raw
         self.length = length
-        # The last head, and what it was made for.
-        self._head: bytes | None = None
-        self._status = self._size = 0
-        self._date = ""
+        # The last head, behind what it was made for; one value, as loops of several threads may
+        # share it.
+        self._last: tuple[str, int, int, bytes | None] = ("", 0, 0, None)
 
     def head(self, status: int, size: int) -> bytes | None:
         """Return the whole head of an answer with these headers, as it is sent now.
@@ -53,10 +52,10 @@ class Lines:
             None where it is none of the usual kind, or the length of the headers is another.
         """
         date = date_now()  # one object for a second
-        if date is not self._date or size != self._size or status != self._status:
-            self._date, self._size, self._status = date, size, status
-            self._head = self._made(status, size, date)
-        return self._head
+        last = self._last
+        if last[0] is not date or last[1] != size or last[2] != status:
+            self._last = last = (date, size, status, self._made(status, size, date))
+        return last[3]
 
     def _made(self, status: int, size: int, date: str) -> bytes | None:
         start_line = USUAL_LINES.get(status)
