@@ -206,7 +206,7 @@ def test_a_goal_says_what_was_measured(goal: Goal, words: str) -> None:
     [
         ("", Sizes(), None),
         ("--mebibytes 1024 --churn-peers 7", Sizes(mebibytes=1024, churn_peers=7), None),
-        ("--quick --idle 10000", Sizes(1, 64, 10_000, 5000, 2000, 300, 20_000, 128), 2),
+        ("--quick --idle 10000", Sizes(1, 64, 10_000, 5000, 2000, 300, 20_000, 128, 2000), 2),
     ],
 )
 def test_the_command_line_says_how_much(words: str, sizes: Sizes, rounds: int | None) -> None:
