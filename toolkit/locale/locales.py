@@ -84,6 +84,8 @@ class Locale:
         """
         codes = _loaded.codes
         for code in filter(None, locale_codes):
+            if code in codes:
+                return cls.get(code)  # nothing is closer
             for candidate in closest(code):
                 if candidate in codes:
                     return cls.get(candidate)

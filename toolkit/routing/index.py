@@ -69,7 +69,7 @@ class _Node:
     __slots__ = ("below", "ends", "fixed", "prefixes", "rests", "shapes", "varies")
 
     def __init__(self) -> None:
-        #: Whether there is anything here but fixed segments.
+        #: Whether a template may go on here with anything but a fixed segment.
         self.varies = False
         self.fixed: dict[str, _Node] = {}
         self.shapes: dict[Any, tuple[Shape, _Node]] = {}
@@ -96,37 +96,34 @@ class _Node:
             texts: of the parameters in the segments before.
         """
         node: _Node | None = self
-        count = len(segments)
         while node is not None:
-            if node.varies:
-                node._collect_here(segments, position, texts, found)
-            if position == count:
+            if position == len(segments):
+                for candidate in (*node.below, *node.ends):
+                    found.append((candidate, texts))
                 return
-            node = node.fixed.get(segments[position])
+            segment = segments[position]
+            for length, by_prefix in node.prefixes:
+                found += by_prefix.get(segment[:length], ())
+            if node.varies:
+                node._collect_templates(segments, position, texts, found)
+            node = node.fixed.get(segment)
             position += 1
 
-    def _collect_here(
+    def _collect_templates(
         self, segments: Sequence[str], position: int, texts: tuple[str, ...], found: list[Found]
     ) -> None:
-        """Append the candidates that hang at this node, and those behind segments that vary."""
+        """Append those that take the rest of a path, and those behind segments that vary."""
         for candidate in self.below:
             found.append((candidate, texts))
-        if position == len(segments):
-            for candidate in self.ends:
-                found.append((candidate, texts))
-            return
-        segment = segments[position]
-        for length, by_prefix in self.prefixes:
-            found += by_prefix.get(segment[:length], ())
         if self.rests:
             with_rest = (*texts, "/".join(segments[position:]))
             for candidate in self.rests:
                 found.append((candidate, with_rest))
-        if self.shapes:
-            for shape, below in self.shapes.values():
-                parts = shape.split(segment)
-                if parts is not None:
-                    below.collect(segments, position + 1, texts + parts, found)
+        segment = segments[position]
+        for shape, below in self.shapes.values():
+            parts = shape.split(segment)
+            if parts is not None:
+                below.collect(segments, position + 1, texts + parts, found)
 
     def add_prefix(self, prefix: str, candidate: Candidate) -> None:
         """Hang a regular expression here, by what its segment begins with."""
@@ -175,11 +172,14 @@ class PathIndex:
         node = self._root
         for segment in template.segments:
             node = node.down(segment)
-        node.varies = True
         if isinstance(matcher, PrefixMatches):
+            node.varies = True
             node.below.append(candidate)
+        elif template.rest is not None:
+            node.varies = True
+            node.rests.append(candidate)
         else:
-            (node.ends if template.rest is None else node.rests).append(candidate)
+            node.ends.append(candidate)
 
     def _add_regex(self, candidate: Candidate, matcher: PathMatches) -> None:
         empty, *segments = patterns.literal_prefix(matcher.regex).split("/")
@@ -190,7 +190,6 @@ class PathIndex:
         node = self._root
         for segment in segments[:-1]:
             node = node.down(segment)
-        node.varies = True
         node.add_prefix(segments[-1], candidate)
 
     def candidates(self, path: str) -> Iterable[Found]:

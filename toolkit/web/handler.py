@@ -1088,7 +1088,7 @@ class RequestHandler:
 
     def _with_resources(self, page: bytes) -> bytes:
         """Return a page with what its UI modules need."""
-        if not self._has_ui:
+        if not self._has_ui or not self.ui["modules"].active:
             return page
         heads, feet = self._resource_pieces()
         return rendering.insert(page, _lines(heads), _lines(feet))
