@@ -84,8 +84,8 @@ class Crawl(Scenario):
     def describe(self, sizes: Sizes) -> str:
         return (
             f"{sizes.crawl:,} pages of 1 KiB from nginx after a tenth of them, {FLIGHT} at once; a "
-            f"task or descriptor left, growth beyond {ALLOWED_GROWTH}, or {ALLOWED_OBJECTS} more "
-            "objects are no figure"
+            f"task or descriptor left, growth beyond {ALLOWED_GROWTH}, or {ALLOWED_OBJECTS} "
+            "objects more are no figure"
         )
 
 
