@@ -42,7 +42,7 @@ _OPENING = 1  # `open` has not ended
 _FULL = 4  # nobody reads those that have come
 _LATER = 8  # a timer or the next turn of the loop goes on
 
-# What the connection is at.
+# What the connection is at; only the first one is false.
 _OPEN = 0
 _CLOSING = 1  # this side has said that it closes
 _ENDING = 2  # nothing more is to be said, or looked at

@@ -65,7 +65,7 @@ class Outgoing:
             LocalProtocolError: a text that has no UTF-8.
         """
         stream = self.stream
-        if self._backlog is not None or stream.writing():
+        if self._backlog is not None or stream.blocked:
             return self._enqueue(message, queue or self.options.send_queue)
         gathered = self._gathered
         if gathered is not None and type(message) is str and len(message) < LARGE // 4:

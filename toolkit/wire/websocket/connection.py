@@ -201,7 +201,7 @@ class Machine:
                 if size > MAX_SHORT:
                     start += 2 if size == 126 else 8
                     shortest = 126 if size == 126 else 0x10000
-                    size = int.from_bytes(data[pos + 2 : start + 2 - self._head], "big")
+                    size = int.from_bytes(data[pos + 2 : start + 2 - self._head])
                     if size < shortest:
                         size = _BAD
                 end = start + size
