@@ -42,7 +42,7 @@ _OPENING = 1  # `open` has not ended
 _FULL = 4  # nobody reads those that have come
 _LATER = 8  # a timer or the next turn of the loop goes on
 
-# What the connection is at.
+# What the connection is at; only the first one is false.
 _OPEN = 0
 _CLOSING = 1  # this side has said that it closes
 _ENDING = 2  # nothing more is to be said, or looked at
@@ -69,6 +69,7 @@ class Connection(Calling):
         "__weakref__",
         "_bucket",
         "_close_timer",
+        "_direct",
         "_discarded",
         "_end_waiters",
         "_ended",
@@ -102,6 +103,8 @@ class Connection(Calling):
         self._ended: Callable[[Any], None] | None = None
         self._close_timer: asyncio.TimerHandle | None = None
         self._bucket: Bucket | None = None
+        # Whether messages go to the handler as they are and when they come.
+        self._direct = options.rate_limit is None and options.decode is None
 
     # -- the beginning -------------------------------------------------------------------
 
@@ -173,8 +176,13 @@ class Connection(Calling):
                 event = machine.next_event()
                 kind = type(event)
                 if kind is str or kind is bytes:
+                    if self._direct:
+                        self._call(self.handler.on_message, event)
+                    else:
+                        self._take(event)  # type: ignore[arg-type]
+                    if machine.emptied:
+                        break
                     work += FRAME_COST + len(event)  # type: ignore[arg-type]
-                    self._take(event)  # type: ignore[arg-type]
                 elif event is NEED_DATA:
                     break
                 else:
@@ -290,6 +298,7 @@ class Connection(Calling):
         inbox = self._inbox
         if inbox is None:
             inbox = self._inbox = Inbox(self._loop, self.options.receive_queue)
+            self._direct = False
             if self._state >= _ENDING:
                 inbox.end()
         return inbox

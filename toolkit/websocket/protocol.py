@@ -154,7 +154,8 @@ class WebSocketProtocol13(Connection, WebSocketProtocol):
         self, message: str | bytes | dict[str, Any], binary: bool = False
     ) -> "Future[None]":
         """Send a message; arguments and errors as `WebSocketHandler.write_message`."""
-        if self.is_closing():
+        # As `is_closing` says it, without another call for each message.
+        if self._state or self.stream.closed():
             raise WebSocketClosedError("the connection is closed")
         if binary or type(message) is not str:
             message = encoded(message, binary)

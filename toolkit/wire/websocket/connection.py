@@ -73,6 +73,8 @@ class Machine:
     Attributes:
         close_received: what the peer closed with, or None.
         close_sent: what this side closed with, or None.
+        emptied: whether `next_event` has nothing more to say before the next `receive`; where
+            it is False there may be nothing either.
     """
 
     __slots__ = (
@@ -100,6 +102,7 @@ class Machine:
         "_threshold",
         "close_received",
         "close_sent",
+        "emptied",
     )
 
     def __init__(
@@ -149,6 +152,7 @@ class Machine:
         self._out_packed = False
         self.close_received: Close | None = None
         self.close_sent: Close | None = None
+        self.emptied = False
 
     @property
     def unread(self) -> int:
@@ -159,6 +163,7 @@ class Machine:
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer; ``b""`` says that it sends no more."""
+        self.emptied = False
         if not data:
             self._eof = True
         elif self._pos == len(self._data):
@@ -187,7 +192,7 @@ class Machine:
             # not so, or not good, is left to `_read_frame`, which alone decides on errors.
             data, pos = self._data, self._pos
             if pos == len(data) and self._in < _CLOSED and not self._eof:
-                self._data, self._pos = b"", 0  # An idle connection keeps no chunk.
+                self._data, self._pos = b"", 0
                 return NEED_DATA
             start = pos + self._head
             if len(data) >= start and self._in == _FRAME and self._assembly is None:
@@ -196,15 +201,19 @@ class Machine:
                 if size > MAX_SHORT:
                     start += 2 if size == 126 else 8
                     shortest = 126 if size == 126 else 0x10000
-                    size = int.from_bytes(data[pos + 2 : start + 2 - self._head], "big")
+                    size = int.from_bytes(data[pos + 2 : start + 2 - self._head])
                     if size < shortest:
                         size = _BAD
                 end = start + size
                 if end <= len(data) and size <= self._limits.message and first in self._kinds:
                     payload = data[start:end]
                     if self._server:
-                        payload = mask(payload, bytes(data[start - 4 : start]))
-                    self._pos = end
+                        payload = mask(payload, data[start - 4 : start])
+                    if end == len(data) and not self._eof:
+                        self.emptied = True
+                        self._data, self._pos = b"", 0  # An idle connection keeps no chunk.
+                    else:
+                        self._pos = end
                     if first & RSV1:
                         payload = self._inflate_whole(payload)
                     return payload.decode() if first & 0x0F == TEXT else bytes(payload)
@@ -374,7 +383,10 @@ class Machine:
         if self.close_sent is not None:
             raise LocalProtocolError("nothing may follow a Close")
         if isinstance(event, str):
-            payload = encode_text(event)
+            try:
+                payload = event.encode()
+            except UnicodeEncodeError:
+                payload = encode_text(event)  # it says what is wrong
             size = len(payload)
             if size < self._short and not self._out_opcode:
                 if size <= MAX_SHORT:
