@@ -344,13 +344,14 @@ class Exchange(HTTPConnection):
             LocalProtocolError: as `send`.
         """
         connection = self._connection
-        if connection is None or connection.exchange is not self or connection.stream.closed():
+        if connection is None or connection.exchange is not self:
             if not self.closed:
                 self.send(data)
             return self.flushed()
         raw = connection.machine.send_data(data)
         self.sent += len(data)
-        return connection.push(raw)
+        connection.written += len(raw)
+        return connection.stream.write_gathered(raw)
 
     async def send_file(self, file: int, offset: int, count: int) -> int:
         """Send a piece of a file, as `IOStream.send_file`, in an answer with Content-Length.

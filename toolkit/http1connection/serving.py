@@ -43,6 +43,7 @@ class ServerConnection:
         requests: how many there were.
         draining: whether the server is about to stop.
         successor: what has taken the stream over and is to be told of the server's stop.
+        written: bytes of answers in pieces, so that the sweep sees progress.
         stream, machine, loop, options: for the exchange.
     """
 
@@ -62,7 +63,6 @@ class ServerConnection:
         "_since",
         "_take",
         "_tasks",
-        "_written",
         "context",
         "draining",
         "exchange",
@@ -72,6 +72,7 @@ class ServerConnection:
         "requests",
         "stream",
         "successor",
+        "written",
     )
 
     def __init__(
@@ -105,7 +106,7 @@ class ServerConnection:
         self._held_back = False  # until the client has taken what was sent
         # For the sweep: what the connection waits for, what has come of it, and since when.
         self._received = 0  # bytes that came while an exchange was under way
-        self._written = 0  # bytes of answers in pieces
+        self.written = 0
         self._phase = ""
         self._progress = 0
         self._since = 0.0
@@ -376,21 +377,12 @@ class ServerConnection:
     def write(self, data: bytes) -> None:
         """Send bytes of an answer."""
         if data:
-            self._written += len(data)
+            self.written += len(data)
             self.stream.write_nowait(data)
-
-    def push(self, data: bytes) -> "Future[None]":
-        """Send bytes of an answer with what else goes in this turn of the loop.
-
-        Returns:
-            The future of `IOStream.accepted`.
-        """
-        self._written += len(data)
-        return self.stream.write_gathered(data)
 
     async def send_file(self, file: int, offset: int, count: int) -> int:
         """Send bytes of a file that belong to an answer; see `IOStream.send_file`."""
-        self._written += count
+        self.written += count
         return await self.stream.send_file(file, offset, count)
 
     async def wait_for_data(self) -> None:
@@ -561,7 +553,7 @@ class ServerConnection:
         options = self.options
         unsent = self.stream.unsent
         if unsent:
-            return "write", self._written - unsent, options.write_timeout
+            return "write", self.written - unsent, options.write_timeout
         if self._closing:
             return "close", 0, options.linger_timeout
         if self.exchange is not None:

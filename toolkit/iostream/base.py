@@ -150,14 +150,20 @@ class BaseIOStream(Incoming):
             self._loop.call_soon(self._uncork)
 
     def write_gathered(self, data: bytes) -> "Future[None]":
-        """Do as `gather` and `write_nowait`, and return the future of `accepted`."""
+        """Do as `gather` and `write_nowait`, and return the future of `accepted`.
+
+        Of a stream that is closed the future alone tells.
+        """
         corked = self._corked
-        if type(corked) is bytearray and not (self._closed or self.max_write_buffer_size):
+        usual = not self._closed and self.max_write_buffer_size is None
+        if usual and type(corked) is bytearray:
             # The third piece of a turn and all that follow.
             corked += data
             if len(corked) > CORK_SIZE:
                 self._uncork()
-        else:
+            elif not self.blocked:
+                return self.io_loop.done
+        elif not self._closed:
             self.gather()
             self.write_nowait(data)
         return self.accepted()

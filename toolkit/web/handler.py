@@ -762,12 +762,10 @@ class RequestHandler:
         """
         if self._finished:
             raise RuntimeError("Cannot write() after finish()")
-        if type(chunk) is str:
-            chunk = chunk.encode()
-        elif type(chunk) is not bytes:
+        if type(chunk) is not bytes:
             if isinstance(chunk, dict):
                 self.set_header("Content-Type", "application/json; charset=UTF-8")
-            chunk = content_bytes(chunk)
+            chunk = chunk.encode() if type(chunk) is str else content_bytes(chunk)
         self._write_buffer.append(chunk)
 
     def flush(self, include_footers: bool = False) -> "Future[None]":
