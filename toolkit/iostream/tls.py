@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from toolkit.iostream.descriptor import DescriptorTransport
 
-#: Plain bytes to take from OpenSSL at once; it gives one record, of at most 16 KiB.
-READ_SIZE = 256 * 1024
+#: Plain bytes to take from OpenSSL at once; it gives one record, of at most that many.
+READ_SIZE = 16 * 1024
 #: Seconds for a handshake, as asyncio has them.
 HANDSHAKE_TIMEOUT = 60.0
 #: Bytes that OpenSSL may answer by itself, mostly to key updates of 27 bytes each, while the peer
@@ -191,8 +191,10 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
     def _deliver(self) -> None:
         """Hand on what can be decrypted."""
         chunks: list[bytes] = []
+        incoming = self._incoming
+        more = True
         try:
-            while not self._ended:
+            while more and not self._ended:
                 if self._buffered and not chunks:
                     buffer = self._protocol.get_buffer(-1)
                     size = self._tls.read(len(buffer), buffer)
@@ -204,6 +206,8 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
                     if chunk:
                         chunks.append(chunk)
                     self._ended = not chunk
+                # To be told by an error that there is no more took longer than a short answer.
+                more = bool(incoming.pending or incoming.eof or self._tls.pending())
         except ssl.SSLWantReadError:
             pass
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
