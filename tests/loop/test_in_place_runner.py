@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import io
+import sys
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
@@ -722,6 +723,46 @@ async def test_an_error_is_logged_and_the_runner_goes_on(
     records = expect_log(caplog, "toolkit.application", "Uncaught exception")
     errors = [str(record.exc_info[1]) for record in records if record.exc_info is not None]
     assert errors == ["in place", "later"]
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "later"])
+@pytest.mark.parametrize("error", [ValueError("x"), asyncio.CancelledError("x")], ids=repr)
+async def test_an_owner_may_hear_of_what_fails(error: BaseException, waits: bool) -> None:
+    """In the context of the coroutine; also of a cancellation that nobody asked the task for."""
+    heard: list[object] = []
+    ended = asyncio.Event()
+
+    def failed() -> None:
+        heard.extend((sys.exc_info()[1], variable.get()))
+
+    async def body() -> None:
+        variable.set("inside")
+        if waits:
+            await asyncio.sleep(0)
+        raise error
+
+    runner = InPlaceRunner(asyncio.get_running_loop(), ended.set, failed)
+    if not runner.run(body()):
+        await ended.wait()
+    runner.stop()
+    assert heard == [error, "inside"]
+
+
+async def test_an_owner_hears_nothing_of_its_own_cancellations() -> None:
+    """They are what it wanted."""
+    ended = asyncio.Event()
+    runner = InPlaceRunner(asyncio.get_running_loop(), ended.set, pytest.fail)
+
+    async def cancels_itself() -> None:
+        runner_task = current()
+        runner_task.cancel()
+        raise asyncio.CancelledError
+
+    assert runner.run(cancels_itself())
+    assert not runner.run(asyncio.sleep(60))
+    runner.cancel()
+    await ended.wait()
+    runner.stop()
 
 
 async def test_a_coroutine_that_cancels_itself_is_not_logged(ground: Ground) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -25,13 +26,22 @@ class InPlaceRunner:
 
     Args:
         ended: called after a coroutine that had to wait has ended, outside of any task.
+        failed: called where a coroutine lets out an exception, while that is the one being
+            handled and in the context of the coroutine; also for a cancellation that its task
+            was not asked for. By default errors are logged.
     """
 
-    __slots__ = ("_active", "_ended", "_loop", "_spare")
+    __slots__ = ("_active", "_ended", "_failed", "_loop", "_spare")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, ended: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        ended: Callable[[], None],
+        failed: Callable[[], None] | None = None,
+    ) -> None:
         self._loop = loop
         self._ended = ended
+        self._failed = failed or _log_error
         self._spare: tuple[_Carrier, asyncio.Task[None]] | None = None
         self._active: asyncio.Task[None] | None = None
 
@@ -48,10 +58,10 @@ class InPlaceRunner:
     def run(self, coroutine: Coroutine[Any, Any, None]) -> bool:
         """Step a coroutine; True when it has ended, else a task carries it on.
 
-        An exception that it lets out is logged. The runner must not be `busy`.
+        The runner must not be `busy`.
         """
         if self._spare is None or self._spare[1].done():
-            carrier = _Carrier(self._loop)
+            carrier = _Carrier(self._loop, self._failed)
             self._spare = carrier, self._loop.create_task(carrier)
         carrier, task = self._spare
         context = contextvars.copy_context()
@@ -65,9 +75,11 @@ class InPlaceRunner:
             ended = True
         except asyncio.CancelledError:
             ended = True
+            if not task.cancelling():
+                context.run(self._failed)
         except Exception:
-            app_log.error("Uncaught exception", exc_info=True)
             ended = True
+            context.run(self._failed)
         else:
             ended = False
             carrier.take_over(coroutine, context, waits_for)
@@ -108,8 +120,14 @@ class InPlaceRunner:
         if spare is not None:
             spare[0].dismiss()
         if self._active is None:
-            # The runner and the owner of the callback would refer to each other for ever.
-            self._ended = _nothing
+            # The runner and the owner of the callbacks would refer to each other for ever.
+            self._ended = self._failed = _nothing
+
+
+def _log_error() -> None:
+    """Log the error being handled; a cancellation is none."""
+    if isinstance(sys.exc_info()[1], Exception):
+        app_log.error("Uncaught exception", exc_info=True)
 
 
 def _nothing() -> None:
@@ -125,8 +143,9 @@ class _Carrier(StandIn):
 
     __name__ = __qualname__ = "InPlaceRunner"
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, failed: Callable[[], None]) -> None:
         self._loop = loop
+        self._failed = failed
         self._wake: asyncio.Future[None] | None = None
         self._coroutine: Coroutine[Any, Any, None] | None = None
         self._context: contextvars.Context | None = None
@@ -181,7 +200,13 @@ class _Carrier(StandIn):
         assert self._context is not None
         try:
             return self._context.run(step, *args)
-        except Exception as error:
-            if not isinstance(error, StopIteration):
-                app_log.error("Uncaught exception", exc_info=True)
+        except StopIteration:
+            raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task(self._loop)
+            if task is None or task.cancelling():
+                raise
+            self._context.run(self._failed)
+        except Exception:
+            self._context.run(self._failed)
         raise StopIteration

@@ -67,19 +67,10 @@ class Calling(Pinging):
         if result is None:
             return
         if self._runner is None:
-            self._runner = InPlaceRunner(self._loop, self._handled)
-        if not self._context.run(self._runner.run, self._carry(result)):
+            self._runner = InPlaceRunner(self._loop, self._handled, self._failed_delegate)
+        coroutine = result if type(result) is CoroutineType else _awaited(result)
+        if not self._context.run(self._runner.run, coroutine):
             self._hold |= BUSY
-
-    async def _carry(self, result: Awaitable[None]) -> None:
-        """Await what a method of the delegate returned."""
-        try:
-            await (result if type(result) is CoroutineType else convert_yielded(result))
-        except (Exception, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
-                raise
-            self._failed_delegate()
 
     def _handled(self) -> None:
         self._release(BUSY)
@@ -96,3 +87,7 @@ class Calling(Pinging):
             self._context.copy().run(method, *args)
         except Exception:
             self._failed_delegate()
+
+
+async def _awaited(result: Awaitable[None]) -> None:
+    await convert_yielded(result)
