@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.streams.peers import Pairs
-from toolkit.iostream import StreamBufferFullError, StreamClosedError, relay
+from tests.streams.peers import Pairs, pattern
+from toolkit.iostream import StreamBufferFullError, StreamClosedError, relay, splicing
 from toolkit.iostream.socket_transport import MAX_READ_SIZE
 
 MUCH = 3_000_000
@@ -34,6 +34,29 @@ async def test_all_that_comes_goes_on_until_the_end(pairs: Pairs) -> None:
     assert not target.closed()
     await target.write(b"more")
     assert await receiver.receive(4) == b"more"
+
+
+@pytest.mark.skipif(not splicing.AVAILABLE, reason="only Linux has it")
+async def test_what_comes_fast_goes_on_within_the_kernel(
+    pairs: Pairs, monkeypatch: pytest.MonkeyPatch, loop_name: str
+) -> None:
+    source, sender = pairs()
+    target, receiver = pairs()
+    moved: list[int] = []
+
+    def splice(here: int, there: int) -> tuple[int, bytes]:
+        sent, rest = original(here, there)
+        moved.append(sent)
+        return sent, rest
+
+    original = splicing.splice
+    monkeypatch.setattr(splicing, "splice", splice)
+    size = await sender.fill(200_000)  # more than one read
+    sender.end()
+    received, sent = await asyncio.gather(receiver.receive(size), relay(source, target))
+    assert received == pattern(0, size)
+    assert sent == size
+    assert sum(moved) > 0 or loop_name == "uvloop"  # which reads more at first
 
 
 async def test_what_had_come_before_goes_first(pairs: Pairs) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.streams.peers import Pairs, client_context, pattern, server_context, until
-from toolkit.iostream import IOStream, SSLIOStream, StreamClosedError
+from toolkit.iostream import IOStream, SSLIOStream, StreamClosedError, sending
 
 SIZE = 3_000_000
 CONTENT = pattern(0, SIZE)
@@ -43,7 +43,7 @@ class OwnStream(IOStream):
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return a way that a file can take."""
     if request.param == "no sendfile":
-        monkeypatch.setattr(IOStream, "_sends_in_kernel", False)
+        monkeypatch.setattr(sending, "_sendfile", None)
     return str(request.param)
 
 

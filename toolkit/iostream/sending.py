@@ -22,13 +22,20 @@ class FileSending(BaseIOStream):
 
     __slots__ = ()
 
-    _sends_in_kernel = _sendfile is not None
+    _plain = True  # what is written is what the socket sends
     _file_left = 0  # bytes of a file that are still to go
 
     @property
     def unsent(self) -> int:
         """Bytes written that have not left the program, and those of a file on its way."""
         return super().unsent + self._file_left
+
+    @property
+    def in_kernel(self) -> bool:
+        """Whether the kernel may put bytes into the socket, and take them out, by itself."""
+        # Another kind of transport may change the bytes, or have a program's own way to send.
+        other = self._transport is None or isinstance(self._transport, DescriptorTransport)
+        return self._plain and not other
 
     async def send_file(self, file: int, offset: int, count: int) -> int:
         """Send bytes of a file; return how many, fewer only where the file has ended.
@@ -48,11 +55,9 @@ class FileSending(BaseIOStream):
         self._file_left = count
         try:
             await self.flushed()
-            # Another kind of transport may change the bytes, or have a program's own way to send.
-            other = self._transport is None or isinstance(self._transport, DescriptorTransport)
-            if other or not self._sends_in_kernel:
-                return await self._send_in_pieces(file, offset)
-            return await self._send_in_kernel(file, offset)
+            if self.in_kernel and _sendfile is not None:
+                return await self._send_in_kernel(file, offset)
+            return await self._send_in_pieces(file, offset)
         finally:
             self._file_left = 0
 

@@ -375,7 +375,7 @@ class SSLIOStream(IOStream):
             does: ``cipher()``, ``getpeercert()``, ``version()``, …
     """
 
-    _sends_in_kernel = False
+    _plain = False
 
     def __init__(
         self,
