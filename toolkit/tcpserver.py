@@ -294,14 +294,13 @@ class TCPServer:
         if result is not None:
             coroutine = result if isinstance(result, Coroutine) else _awaiting(result)
             loop = asyncio.get_running_loop()
-            task = create_resumed_task(loop, coroutine, self._ended, stream)
+            task = create_resumed_task(loop, coroutine, self._ended)
             self._handlers[task] = stream
 
-    def _served(
-        self, task: "asyncio.Task[None]", stream: IOStream, error: BaseException | None
-    ) -> None:
+    def _served(self, task: "asyncio.Task[None]") -> None:
         """Take note of the end of a handler; when it failed, its connection is closed."""
-        del self._handlers[task]
+        stream = self._handlers.pop(task)
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is not None:
             if not isinstance(error, QUIET_ERRORS):
                 app_log.error("Exception in callback %r", self.handle_stream, exc_info=error)

@@ -20,7 +20,7 @@ async def test_the_message_of_a_cancellation_arrives() -> None:
             seen.append(error)
             raise
 
-    task = create_resumed_task(loop, wait(), lambda *_: None, None)
+    task = create_resumed_task(loop, wait(), lambda _: None)
     await asyncio.sleep(0)
     task.cancel("enough")
     with pytest.raises(asyncio.CancelledError):

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from toolkit.concurrent.stand_in import StandIn
 from toolkit.log import app_log
 
 # What asyncio gives to those who drive tasks themselves ("Extending asyncio" in its manual).
@@ -134,11 +133,12 @@ def _nothing() -> None:
     """Stand for the callback of a runner that is over."""
 
 
-class _Carrier(StandIn):
+class _Carrier(Coroutine[Any, Any, None]):
     """The coroutine of a task that waits until it is given another one to carry on.
 
     To asyncio it is a coroutine like any other: it passes on what the one that it carries
-    waits for, and to that what it is sent.
+    waits for, and to that what it is sent. What asyncio shows of the task is that of the other
+    one.
     """
 
     __name__ = __qualname__ = "InPlaceRunner"
@@ -210,3 +210,31 @@ class _Carrier(StandIn):
         except Exception:
             self._context.run(self._failed)
         raise StopIteration
+
+    def __await__(self) -> Any:
+        raise TypeError(f"{type(self).__name__} belongs to its own task")
+
+    def close(self) -> None:
+        """Close the coroutine."""
+        if self._coroutine is not None:
+            self._coroutine.close()
+
+    @property
+    def cr_frame(self) -> Any:
+        """Frame of the coroutine."""
+        return getattr(self._coroutine, "cr_frame", None)
+
+    @property
+    def cr_code(self) -> Any:
+        """Code of the coroutine; that of a method of its own while there is none."""
+        return getattr(self._coroutine, "cr_code", type(self).close.__code__)
+
+    @property
+    def cr_running(self) -> bool:
+        """Whether the coroutine is running."""
+        return bool(getattr(self._coroutine, "cr_running", False))
+
+    @property
+    def cr_await(self) -> Any:
+        """What the coroutine waits for."""
+        return getattr(self._coroutine, "cr_await", None)

@@ -1,4 +1,4 @@
-"""Coroutines that go on in the very callback that brings what they wait for.
+"""Tasks that go on in the very callback that brings what they wait for.
 
 A task that awaits a future is woken in the next turn of the loop, by a callback of its own. For
 one that handles a connection and waits for bytes again and again that is a good part of the
@@ -8,71 +8,89 @@ work; `make bench` has the echo of lines for that.
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Generic, NoReturn, TypeVar
+from types import GeneratorType
+from typing import Any, ClassVar, NoReturn, TypeVar
 
-from toolkit.concurrent.handover import Handover, abandon
-from toolkit.concurrent.stand_in import StandIn
+from toolkit.concurrent.handover import Handover
 
 _T = TypeVar("_T")
-_S = TypeVar("_S")
 
 # What asyncio gives to those who drive tasks themselves ("Extending asyncio" in its manual).
 _enter_task = asyncio._enter_task
 _leave_task = asyncio._leave_task
 
-_current_task = asyncio.current_task
-
-_set_result = asyncio.Future.set_result
 _await = asyncio.Future.__await__
+_cancel = asyncio.Future.cancel
+_set_exception = asyncio.Future.set_exception
+_set_result = asyncio.Future.set_result
+
+#: What ends programs, and not just a task.
+_EXITS = (KeyboardInterrupt, SystemExit)
+
+_nothing: Generator[None, None, None] = (None for _ in ())
+_nothing.close()
+
+#: Raises what it is given, as a generator does that has ended; without a frame of Python's.
+_raise = _nothing.throw
 
 
 class Resumable(Handover[_T]):
-    """A future that can have the one coroutine that awaits it go on in `set_result`.
+    """A future that can have the one task that awaits it go on in `set_result`.
+
+    It is awaited without a generator, or an iterator of its own, which would be memory of each
+    connection that waits.
 
     Attributes:
-        driver: goes on with that coroutine; None when an ordinary task, or nobody, waits. Who
-            makes the future sets it to None: an `__init__` would double the time to make one.
+        driver: the task that goes on then; None when another one, or nobody, waits. Who makes
+            the future sets it to None: an `__init__` would double the time to make one.
     """
 
     __slots__ = ("driver",)
 
-    driver: "_Driver[Any] | None"
+    driver: "ResumedTask[Any] | None"
 
     def __await__(self) -> Generator[Any, None, _T]:
         if self.done():
             return _await(self)
-        task = _current_task(self.get_loop())
-        if task is not None and type(task.get_coro()) is _Driver:
-            # A driver gives back by itself what it could not hand over.
-            return _await(self)
-        return self._wait()
-
-    def _wait(self) -> Generator[Any, None, _T]:
-        # As the one of the base class, in one generator instead of two.
-        self._asyncio_future_blocking = True
-        try:
-            yield self
-        except BaseException:
-            self._dropped()
-            raise
-        return self.result()
+        return self  # type: ignore[return-value]  # an iterator is all that is asked for
 
     __iter__ = __await__
 
+    def __next__(self) -> Any:
+        """Return what is to be waited for, which is the future; called by who awaits it."""
+        if not self.done():
+            self._asyncio_future_blocking = True
+            return self
+        raise StopIteration(self.result())
+
+    #: Takes a StopIteration with the result, and raises it: the end of the wait, in terms of
+    #: iterators. To have `__next__` do it took a tenth of the work on a short line.
+    send: ClassVar[Callable[[BaseException], None]] = _raise
+
+    def throw(self, kind: Any, value: Any = None, _traceback: Any = None) -> NoReturn:
+        """End the wait with an exception, such as a cancellation."""
+        self._dropped()
+        raise kind if value is None else value
+
+    def close(self) -> None:
+        """End the wait, as the coroutine is closed."""
+        self._dropped()
+
     def set_result(self, result: _T) -> None:
-        """Set the result, and go on with the coroutine, if there is one that can."""
-        if self.driver is None:
+        """Set the result, and have the task go on, if it is one that can."""
+        driver, self.driver = self.driver, None
+        if driver is None:
             super().set_result(result)
         else:
-            self.driver.deliver(self, result)
+            driver.deliver(self, result)
 
     def set_exception(self, exception: type | BaseException) -> None:
-        """Set the exception, and have the task of the coroutine woken."""
+        """Set the exception, and have the task woken."""
         super().set_exception(exception)
         self._wake()
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """Cancel the future, and have the task of the coroutine woken."""
+        """Cancel the future, and have the task woken."""
         if not super().cancel(msg):
             return False
         self._wake()
@@ -86,194 +104,204 @@ class Resumable(Handover[_T]):
 
 def create_resumed_task(
     loop: asyncio.AbstractEventLoop,
-    coroutine: Coroutine[Any, Any, None],
-    ended: Callable[["asyncio.Task[None]", _S, BaseException | None], None],
-    subject: _S,
-) -> "asyncio.Task[None]":
+    coroutine: Coroutine[Any, Any, _T],
+    ended: Callable[["asyncio.Task[_T]"], object],
+) -> "asyncio.Task[_T]":
     """Return a task for a coroutine, which goes on in place where it awaits a `Resumable`.
 
+    A loop with a task factory makes the task as ever.
+
     Args:
-        ended: called with the task, the subject and the error of the coroutine, or None, when
-            that has ended, shortly before the task has. An error is taken by it: the task
-            ends without one, unless it was cancelled. (As a callback of the task it would
-            take a third of a kilobyte for each.)
+        ended: called with the task when it is done.
     """
-    context = contextvars.copy_context()
-    driver = _Driver(loop, coroutine, context, ended, subject)
-    # With a name of the code, not one of its own to be kept for each.
-    name = getattr(coroutine, "__qualname__", None)
-    driver.task = loop.create_task(driver, name=name, context=context)
-    return driver.task
+    task: asyncio.Task[_T]
+    if loop.get_task_factory() is not None:
+        task = loop.create_task(coroutine)
+        task.add_done_callback(ended)
+    else:
+        context = contextvars.copy_context()
+        task = ResumedTask(loop, coroutine, context)
+        # By default it would have a copy of the context of its own.
+        task.add_done_callback(ended, context=context)
+    return task
 
 
-class _Driver(StandIn, Generic[_S]):
-    """The coroutine of a task: another one, and a gate that the task waits at meanwhile.
+class _Unscheduled:
+    """Stands for the loop when `asyncio.Task` would have it take the first step."""
 
-    While the other one awaits a `Resumable`, its task waits at the gate, which is only opened
-    when there is something that the task itself has to do. To the task the gate looks like a
-    future; that it is the same object spares each idle connection of a server 72 bytes.
+    def get_debug(self) -> bool:
+        return False
+
+    def call_soon(self, *_: object, **__: object) -> None:
+        pass
+
+
+_UNSCHEDULED: Any = _Unscheduled()
+
+
+class ResumedTask(asyncio.Task[_T]):
+    """A task that takes its steps itself, so that it can take one in place.
+
+    asyncio's own part of it knows the coroutine, the context, the name and how often it was
+    cancelled, and shows them, but never takes a step.
     """
 
-    __slots__ = (
-        "_cancelled",
-        "_context",
-        "_coroutine",
-        "_ended",
-        "_error",
-        "_loop",
-        "_subject",
-        "_wakeup",
-        "_yielded",
-        "task",
-    )
+    # Each idle connection of a server has one.
+    __slots__ = ("_context", "_fut_waiter")
 
-    __name__ = __qualname__ = "create_resumed_task"
+    #: What it waits for; None while a step is due. In place it is what it waited for, unless
+    #: the coroutine cancels its own task.
+    _fut_waiter: Any
 
-    task: "asyncio.Task[None]"
+    _must_cancel = False  # whether the next step is to be a cancellation
+
+    # What asyncio's part gives.
+    _cancel_message: Any
+    _make_cancelled_error: Callable[[], asyncio.CancelledError]
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        coroutine: Coroutine[Any, Any, None],
+        coroutine: Coroutine[Any, Any, _T],
         context: contextvars.Context,
-        ended: Callable[["asyncio.Task[None]", _S, BaseException | None], None],
-        subject: _S,
     ) -> None:
-        self._loop = loop
-        self._coroutine = coroutine
         self._context = context
-        self._ended = ended
-        self._subject = subject
-        self._yielded: Any = None  # what the coroutine waits for
-        self._error: BaseException | None = None  # how it ended, for the task to see
-        # Has the task go on; None while it does not wait.
-        self._wakeup: Callable[[Any], object] | None = None
-        self._cancelled: asyncio.CancelledError | None = None  # what it is to go on with
+        self._fut_waiter = None
+        # With a name of the code, not one of its own to be kept for each.
+        name = getattr(coroutine, "__qualname__", None)
+        super().__init__(coroutine, loop=_UNSCHEDULED, name=name, context=context)
+        asyncio.Future.__init__(self, loop=loop)
+        self.wake()
 
-    # -- steps of the task ---------------------------------------------------------------
-
-    def send(self, value: Any) -> Any:
-        """Take a step; called by the task."""
-        if self._error is not None:
-            self._end(self._error)
-        yielded = self._yielded
-        if yielded is not None:
-            # It was found in place, and the task has still to wait for it.
-            self._yielded = None
-            return yielded
-        return self._step(self._coroutine.send, value)
-
-    def throw(self, *error: Any) -> Any:
-        """Take a step with an exception, such as a cancellation; called by the task."""
-        if self._error is not None:
-            # It has ended, and only the task had not heard of it.
-            self._end(self._error)
-        yielded, self._yielded = self._yielded, None
-        if isinstance(yielded, Resumable):
-            yielded.driver = None
-            abandon(yielded)
-        elif yielded is not None and yielded.cancel():
-            # As a task does it: the cancellation goes to what is waited for, and comes back.
-            return yielded
-        return self._step(self._coroutine.throw, *error)
-
-    def _step(self, step: Callable[..., Any], *args: Any) -> Any:
-        """Step the coroutine and return what the task is to wait for."""
-        try:
-            yielded = step(*args)
-        except BaseException as error:
-            self._end(error)
-        if not isinstance(yielded, Resumable) or yielded.done():
-            return yielded
-        yielded._asyncio_future_blocking = False
-        yielded.driver = self
-        self._yielded = yielded
-        return self
-
-    def _end(self, error: BaseException) -> NoReturn:
-        """Tell of the end of the coroutine, and end the task with it."""
-        self._error = None
-        task = self.task
-        del self.task  # they would keep each other
-        self._ended(task, self._subject, None if isinstance(error, StopIteration) else error)
-        if isinstance(error, Exception):
-            raise StopIteration from None
-        raise error  # a cancellation, or what ends programs
-
-    # -- steps in place ------------------------------------------------------------------
+    # -- steps ---------------------------------------------------------------------------
 
     def wake(self) -> None:
-        """Have the task take a step in a turn of its own; called by the future."""
-        if self._wakeup is not None:
-            self._yielded._asyncio_future_blocking = True
-            self._open()
+        """Have the task take a step in a turn of its own."""
+        self.get_loop().call_soon(self._step, context=self._context)
 
-    def deliver(self, future: "Resumable[Any]", result: Any) -> None:
-        """Set the result of the future that the coroutine awaits, and take a step at once."""
-        future.driver = None
+    def deliver(self, future: Resumable[Any], result: Any) -> None:
+        """Set the result of the future that the task awaits, and take a step at once."""
         _set_result(future, result)
-        if self._wakeup is None:
-            return  # the task is about to take a step, with a cancellation
-        loop, task = self._loop, self.task
+        loop = self.get_loop()
         try:
-            _enter_task(loop, task)
+            _enter_task(loop, self)
         except RuntimeError:
             self.wake()  # another task is at work, in which this one cannot go on
             return
-        self._yielded = None
         try:
-            yielded = self._context.run(self._coroutine.send, None)
-        except BaseException as error:
-            self._error = error
+            coroutine: Any = self.get_coro()
+            yielded = self._context.run(coroutine.send, StopIteration(result))
+        except BaseException as end:
+            self._end(end)
+            if isinstance(end, _EXITS):
+                # It is for the loop, and not for who brought the result.
+                loop.call_soon(_raise, end)
         else:
-            if isinstance(yielded, Resumable) and not yielded.done():
-                # The task waits on.
-                yielded._asyncio_future_blocking = False
+            # The usual case of `_wait_for`.
+            if (
+                isinstance(yielded, Resumable)
+                and yielded.driver is None
+                and not yielded.done()
+                and self._fut_waiter is future
+            ):
                 yielded.driver = self
-                self._yielded = yielded
-                return
-            self._yielded = yielded
+                self._fut_waiter = yielded
+            else:
+                self._wait_for(yielded)
         finally:
-            _leave_task(loop, task)
-        self._open()
+            _leave_task(loop, self)
 
-    # -- the gate: as little of a future as a task needs to have ---------------------------
+    def _step(self, error: BaseException | None = None) -> None:
+        """Take a step; called by the loop."""
+        if self._must_cancel:
+            self._must_cancel = False
+            if not isinstance(error, asyncio.CancelledError):
+                error = self._make_cancelled_error()
+        self._fut_waiter = None
+        loop = self.get_loop()
+        coroutine: Any = self.get_coro()
+        _enter_task(loop, self)
+        try:
+            yielded = coroutine.send(None) if error is None else coroutine.throw(error)
+        except BaseException as end:
+            self._end(end)
+            if isinstance(end, _EXITS):
+                raise
+        else:
+            self._wait_for(yielded)
+        finally:
+            _leave_task(loop, self)
 
-    @property
-    def _asyncio_future_blocking(self) -> bool:
-        """Whether it is awaited as a future has to be; asked, and then denied, by the task."""
-        return True
+    def _wait_for(self, yielded: Any) -> None:
+        """Have the next step taken when there is what the coroutine has yielded."""
+        self._fut_waiter = None
+        if yielded is None:
+            self.wake()
+            return
+        if (problem := self._problem_with(yielded)) is not None:
+            self.get_loop().call_soon(self._step, RuntimeError(problem), context=self._context)
+            return
+        yielded._asyncio_future_blocking = False
+        if isinstance(yielded, Resumable) and yielded.driver is None and not yielded.done():
+            yielded.driver = self
+        else:
+            yielded.add_done_callback(self._wakeup, context=self._context)
+        self._fut_waiter = yielded
+        if self._must_cancel and yielded.cancel(msg=self._cancel_message):
+            self._must_cancel = False
 
-    @_asyncio_future_blocking.setter
-    def _asyncio_future_blocking(self, value: bool) -> None:
-        pass
+    def _problem_with(self, yielded: Any) -> str | None:
+        """Say why something cannot be waited for; None if it can."""
+        blocking = getattr(yielded, "_asyncio_future_blocking", None)
+        if blocking is None and not isinstance(yielded, GeneratorType):
+            return f"Task got bad yield: {yielded!r}"
+        if not blocking:
+            return f"yield was used instead of yield from in task {self!r} with {yielded!r}"
+        if yielded is self:
+            return f"Task cannot await on itself: {self!r}"
+        if getattr(yielded, "get_loop", self.get_loop)() is not self.get_loop():
+            return f"Task {self!r} got Future {yielded!r} attached to a different loop"
+        return None
 
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the loop; called by the task."""
-        return self._loop
+    def _wakeup(self, future: "asyncio.Future[Any]") -> None:
+        """Take a step, as a future is done; called by the loop."""
+        try:
+            future.result()
+        except BaseException as error:
+            self._step(error)
+        else:
+            self._step()
 
-    def add_done_callback(
-        self, callback: Callable[[Any], object], *, context: contextvars.Context | None = None
-    ) -> None:
-        """Keep what has the task go on; called by the task."""
-        self._wakeup = callback
+    def _end(self, end: BaseException) -> None:
+        """Be done, as the coroutine is."""
+        self._fut_waiter = None
+        if isinstance(end, StopIteration):
+            if self._must_cancel:
+                _cancel(self, self._cancel_message)
+            else:
+                _set_result(self, end.value)
+        elif isinstance(end, asyncio.CancelledError):
+            _cancel(self, *end.args[:1])
+        else:
+            # Without the frame of the step, which refers to the task.
+            assert end.__traceback__ is not None
+            _set_exception(self, end.with_traceback(end.__traceback__.tb_next))
 
-    def _open(self) -> None:
-        """Have the task go on, in a turn of its own."""
-        wakeup, self._wakeup = self._wakeup, None
-        if wakeup is not None:
-            self._loop.call_soon(wakeup, self, context=self._context)
+    # -- cancellation --------------------------------------------------------------------
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """Have the task go on with a cancellation; called by the task."""
-        if self._wakeup is None:
+        """Have a CancelledError raised where the coroutine waits; as `asyncio.Task.cancel`."""
+        if not super().cancel(msg):
             return False
-        self._cancelled = asyncio.CancelledError(*(() if msg is None else (msg,)))
-        self._open()
+        if self._fut_waiter is None or not self._fut_waiter.cancel(msg=msg):
+            self._fut_waiter = None
+            self._must_cancel = True
         return True
 
-    def result(self) -> None:
-        """Return, or raise the cancellation; called by the task."""
-        cancelled, self._cancelled = self._cancelled, None
-        if cancelled is not None:
-            raise cancelled
+    def uncancel(self) -> int:
+        """Take one request back, as `asyncio.Task.uncancel`."""
+        left = super().uncancel()
+        if self._must_cancel:
+            # From Python 3.13 on none is left after the last one.
+            self._must_cancel = super()._must_cancel  # type: ignore[misc]  # asyncio's part has it
+        return left

@@ -109,13 +109,13 @@ class BaseIOStream(Incoming):
             StreamClosedError: the stream is closed.
             StreamBufferFullError: more than `max_write_buffer_size` would wait.
         """
-        transport = self._transport
         self.write_nowait(data)
-        if transport is None or self.blocked or self._closed:
-            return self.flushed()
-        if self._corked is not None or not transport.get_write_buffer_size():
+        if self._corked is not None:
             return self.io_loop.done
-        return self.flushed()
+        transport = self._transport
+        if transport is None or self._closed or transport.get_write_buffer_size():
+            return self.flushed()
+        return self.accepted()
 
     def write_nowait(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes without a future; `drained` tells when they have left.

@@ -239,35 +239,36 @@ class Incoming(asyncio.Protocol):
             # Cancelled: what has come stays for the next read.
             self._drop_read()
             return
+        result: Any
         if type(read) is ReadInto:
             self._consume(read.take(self._data, self._position))
-            if read.satisfied:
-                self._drop_read()
-                self._satisfied(future, read.filled)
-            return
-        data, position = self._data, self._position
-        ended = (self._closed or self._eof) and self._ended_well()
-        try:
-            size = read.find(data, position, seen, ended)
-        except UnsatisfiableReadError as error:
-            gen_log.info("Unsatisfiable read, closing connection: %s", error)
-            self.close(exc_info=error)
-            return
-        if size is not None:
+            if not read.satisfied:
+                return
+            self._drop_read()
+            result = read.filled
+        else:
+            data, position = self._data, self._position
+            ended = (self._closed or self._eof) and self._ended_well()
+            try:
+                size = read.find(data, position, seen, ended)
+            except UnsatisfiableReadError as error:
+                gen_log.info("Unsatisfiable read, closing connection: %s", error)
+                self.close(exc_info=error)
+                return
+            if size is None:
+                if len(data) - position > self.max_buffer_size and not self._closed:
+                    self._overflow()
+                return
             self._read = self._read_future = None
             if size == len(data) and type(data) is bytes:
                 # Most often all that has come is just what was waited for.
                 self._data = b""
+                result = data
             else:
-                data = self._take(size)
-            self._satisfied(future, data)
-        elif len(data) - position > self.max_buffer_size and not self._closed:
-            self._overflow()
-
-    def _satisfied(self, future: "ReadFuture[Any]", result: Any) -> None:
-        """Give the reader, who is no longer the waiting one, what he wanted."""
-        self._reads = future.number = self._reads + 1
+                result = self._take(size)
+        # The reader, who waits no more, is given what he wanted.
         driver = future.driver
+        self._reads = future.driver = self._reads + 1
         if driver is None:
             Future.set_result(future, result)
         else:
@@ -344,7 +345,7 @@ class Incoming(asyncio.Protocol):
 
         `ReadFuture` calls it.
         """
-        if future.number != self._reads:
+        if future.driver != self._reads:
             return  # another read has taken the bytes after it
         result = future.result()
         if isinstance(result, int):

@@ -24,15 +24,16 @@ class ReadFuture(Resumable[_T]):
     """The future of a read; what nobody took of it goes back to the stream.
 
     Attributes:
+        driver: as of the base. Once it is done, how many reads of the stream were satisfied
+            with this one: a slot more would take 16 bytes of each connection that waits.
         stream: the stream, which sets all of these.
-        number: how many reads of the stream were satisfied with this one.
         target: the buffer of a `read_into`.
     """
 
-    __slots__ = ("number", "stream", "target")
+    __slots__ = ("stream",)
 
+    driver: Any
     stream: Reader
-    number: int
     target: Any
 
     def give_back(self) -> None:

@@ -131,19 +131,17 @@ class Connection(Calling):
         if opening is None:
             self._hold &= ~_OPENING
         else:
-            self._task = create_resumed_task(self._loop, opening, self._opening_ended, None)
+            self._task = create_resumed_task(self._loop, opening, self._opening_ended)
         stream.set_close_callback(self._gone)
         stream.push_to(self._receive)
 
-    def _opening_ended(
-        self, _task: "asyncio.Task[None]", _subject: object, error: BaseException | None
-    ) -> None:
+    def _opening_ended(self, task: "asyncio.Task[None]") -> None:
         self._task = None
-        if isinstance(error, Exception):
+        if task.cancelled():
+            self.stream.abort()
+        elif (error := task.exception()) is not None:
             self.handler.log_exception(type(error), error, error.__traceback__)
             self.fail(Close(INTERNAL_ERROR))
-        elif error is not None:
-            self.stream.abort()
         elif self._pulled and self._inbox is not None and not self._inbox.awaited:
             # Whoever read the messages has ended, and nobody else will.
             self.close(NORMAL)
