@@ -109,7 +109,7 @@ class DescriptorTransport(WatchingTransport):
             except Exception as error:
                 self._write_failed(error)
                 return
-            if sent == len(view):
+            if sent == len(view) or self._gone:
                 return
             view = view[sent:]
         self._keep(view)
