@@ -46,15 +46,14 @@ class GuestExchange(Exchange):
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope = scope
-        self.head = request_head(scope)
         client = scope.get("client")
-        self.context = ConnectionContext(
+        context = ConnectionContext(
             tuple(client) if client else None,
             str(client[0]) if client else "",
             "https" if scope.get("scheme") in ("https", "wss") else "http",
         )
-        self._connection = None
+        super().__init__(None, context, request_head(scope))
+        self.scope = scope
         self._receive = receive
         self._send = send
         self._loop = asyncio.get_running_loop()

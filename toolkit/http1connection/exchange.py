@@ -63,17 +63,13 @@ class Exchange(HTTPConnection):
             has closed its way out counts as gone.
     """
 
-    # Of each exchange, as it begins; an object has its own once that changes.
+    # Of each exchange, as it begins; an object has its own once that changes. What every answer
+    # looks at is not among them: Python finds that sooner where the class has no default.
     trailers: Fields = ()
-    status = 0
-    sent = 0
-    answer_ended = False
-    extra_fields: Fields = ()
     request_id = ""
     received_at = 0.0
     logged = False
     cancel_on_close = False
-    _watched = False  # whether anything is to be told or undone at the end
     _ended: "Callable[[Exchange], None] | None" = None
     _continued = False
     _close_callback: Callable[[], None] | None = None
@@ -88,10 +84,17 @@ class Exchange(HTTPConnection):
     _body_deadline: asyncio.TimerHandle | None = None
     _answered: "Future[None] | None" = None
 
-    def __init__(self, connection: "ServerConnection", head: RequestHead) -> None:
-        self._connection: ServerConnection | None = connection
-        self.context: ConnectionContext = connection.context
+    def __init__(
+        self, connection: "ServerConnection | None", context: ConnectionContext, head: RequestHead
+    ) -> None:
+        self._connection = connection
+        self.context = context
         self.head = head
+        self.status = 0
+        self.sent = 0
+        self.answer_ended = False
+        self.extra_fields: Fields = ()
+        self._watched = False  # whether anything is to be told or undone at the end
 
     # -- the request ---------------------------------------------------------------------
 

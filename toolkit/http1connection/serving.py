@@ -214,7 +214,7 @@ class ServerConnection:
                     return
                 served = True
                 self.requests += 1
-                self.exchange = exchange = Exchange(self, event)
+                self.exchange = exchange = Exchange(self, self.context, event)
                 try:
                     if not self._runner.run(self._application(exchange)):
                         return

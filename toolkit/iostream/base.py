@@ -155,8 +155,7 @@ class BaseIOStream(Incoming):
         Of a stream that is closed the future alone tells.
         """
         corked = self._corked
-        usual = not self._closed and self.max_write_buffer_size is None
-        if usual and type(corked) is bytearray:
+        if type(corked) is bytearray and not self._closed and self.max_write_buffer_size is None:
             # The third piece of a turn and all that follow.
             corked += data
             if len(corked) > CORK_SIZE:
