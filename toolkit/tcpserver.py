@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -286,7 +287,7 @@ class TCPServer:
             stream.close()
             return
         try:
-            result = self.handle_stream(stream, stream.peer_address)
+            result = self.handle_stream(stream, _with_shared_host(stream.peer_address))
         except Exception:
             app_log.error("Error in connection callback", exc_info=True)
             stream.close()
@@ -306,6 +307,14 @@ class TCPServer:
                 app_log.error("Exception in callback %r", self.handle_stream, exc_info=error)
             # The stream that was closed may be another one, such as a proxy's to its server.
             stream.close()
+
+
+def _with_shared_host(address: Any) -> Any:
+    """Have one string for all connections from a host, which mostly are many, as of a proxy.
+
+    A handler that waits keeps the address, and of its memory half is the host.
+    """
+    return (sys.intern(address[0]), *address[1:]) if type(address) is tuple else address
 
 
 def _attach(

@@ -18,6 +18,7 @@ from toolkit import gen
 from toolkit.ioloop import IOLoop
 from toolkit.iostream import IOStream, StreamClosedError
 from toolkit.netutil import bind_sockets, bind_unix_socket
+from toolkit.tcpclient import TCPClient
 from toolkit.tcpserver import TCPServer
 
 #: What is logged of a handler that raises, be it plain or a coroutine.
@@ -506,6 +507,26 @@ async def test_ssl_options_may_be_a_dict(
 def test_ssl_options_without_a_certificate_are_an_error_at_once(options: dict[str, str]) -> None:
     with pytest.raises((KeyError, ValueError, OSError)):
         TCPServer(ssl_options=options)
+
+
+async def test_addresses_of_one_host_share_its_name() -> None:
+    """It is kept by each handler that waits."""
+    seen: list[Any] = []
+
+    class Noting(TCPServer):
+        async def handle_stream(self, stream: IOStream, address: Any) -> None:
+            seen.append(address)
+            stream.close()
+
+    async with Noting() as server:
+        server.listen(0, "127.0.0.1")
+        for _ in range(2):
+            async with await TCPClient().connect(*server.addresses[0][:2]) as stream:
+                assert await stream.read_until_close() == b""
+    first, second = seen
+    assert first[0] == "127.0.0.1"
+    assert first[0] is second[0]
+    assert first[1] != second[1]
 
 
 # -- bind and start ----------------------------------------------------------------------
