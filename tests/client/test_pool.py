@@ -4,10 +4,14 @@ import asyncio
 import contextlib
 import gc
 import os
+import socket
+import ssl
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -241,17 +245,31 @@ async def test_what_comes_unasked_ends_a_connection(
     assert total(client) == 0
 
 
-class Fickle:
-    """Answers the first request of each connection, and ends it when the next has come."""
+class Leaving:
+    """Answers the first request of each connection, and ends it when the next has come, unread."""
 
     def __init__(self) -> None:
         self.methods: list[str] = []
 
     async def __call__(self, caller: Caller) -> None:
-        for answer in (OK, b""):
-            head = await caller.head()
-            self.methods += [line.split()[0] for line in head.splitlines() if "HTTP/1.1" in line]
-            await caller.say(answer)
+        self.methods.append((await caller.head()).split()[0])
+        caller.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it reads
+        await caller.say(OK)
+        descriptor = os.dup(caller.writer.get_extra_info("socket").fileno())
+        with socket.socket(fileno=descriptor) as sock:
+            while not (head := peek(sock)):
+                await asyncio.sleep(0.001)
+        self.methods.append(head.split()[0].decode())
+
+
+def peek(sock: socket.socket) -> bytes:
+    """Return what waits to be read, of a client that has not left."""
+    with contextlib.suppress(BlockingIOError):
+        data = sock.recv(1000, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        if not data:
+            raise ConnectionError("the client has left")
+        return data
+    return b""
 
 
 @pytest.mark.parametrize(
@@ -270,14 +288,14 @@ async def test_a_request_is_sent_again_where_twice_is_as_good_as_once(
     start: Start, client: SimpleAsyncHTTPClient, method: str, content: Any, again: bool
 ) -> None:
     """When the server has ended the connection meanwhile (RFC 9110 §9.2.2)."""
-    script = Fickle()
+    script = Leaving()
     server = await start(script)
     await client.get(server.url())
     if content == "iterator":
         content = iter([b"x"])
     if again:
         assert (await client.request(method, server.url(), content=content)).content == b"ok"
-        assert script.methods == ["GET", method, method]
+        assert script.methods[:3] == ["GET", method, method]
     else:
         with pytest.raises((HTTPStreamClosedError, OSError)):
             await client.request(method, server.url(), content=content)
@@ -286,14 +304,15 @@ async def test_a_request_is_sent_again_where_twice_is_as_good_as_once(
 
 async def test_a_request_is_sent_again_once(start: Start, client: SimpleAsyncHTTPClient) -> None:
     """By a new connection; what that says is final."""
+    script = Leaving()
     count = 0
 
     async def once(caller: Caller) -> None:
         nonlocal count
         count += 1
-        await caller.head()
         if count == 1:
-            await caller.say(OK)
+            await script(caller)
+        else:
             await caller.head()
 
     server = await start(once)
@@ -301,6 +320,30 @@ async def test_a_request_is_sent_again_once(start: Start, client: SimpleAsyncHTT
     with pytest.raises(HTTPStreamClosedError):
         await client.get(server.url())
     assert count == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a peer has taken")
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+async def test_a_request_that_was_read_is_not_sent_again(
+    start: Start, client: SimpleAsyncHTTPClient, secure: bool
+) -> None:
+    """It may be what ended the server, and would end the next one."""
+    methods: list[str] = []
+    context = None
+    if secure:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+
+    async def deadly(caller: Caller) -> None:
+        for answer in (OK, b""):
+            methods.append((await caller.head()).split()[0])
+            await caller.say(answer)
+
+    url = (await start(deadly, context)).url(scheme="https" if secure else "http")
+    await client.fetch(url, validate_cert=False)
+    with pytest.raises(HTTPStreamClosedError):
+        await client.fetch(url, validate_cert=False)
+    assert methods == ["GET", "GET"]
 
 
 DIFFERENT: list[Callable[[Origin, ConnectOptions], tuple[Origin, ConnectOptions]]] = [

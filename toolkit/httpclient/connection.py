@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,10 @@ from toolkit.wire.events import (
     ResponseHead,
 )
 from toolkit.wire.http1 import CLIENT, Limits, Machine
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
 
 #: Bytes of a response that may wait for their reader; the server has to wait beyond. What a
 #: loop brings in one turn, at most, is that many.
@@ -102,8 +107,11 @@ class ClientConnection:
             self.close()
             return
         self.machine.receive(data)
-        if data and not exchange.received:
-            exchange.begins()
+        if not exchange.received:
+            if data:
+                exchange.begins()
+            else:
+                exchange.taken = _all_taken(self.stream)
         exchange.advance()
 
     def _stream_closed(self) -> None:
@@ -154,6 +162,7 @@ class Exchange:
         received: whether any byte of a response has come.
         sent: whether any byte of the request may have gone.
         reused: whether its connection had served a request before.
+        taken: whether the server ended the connection once it had read all that was sent.
         error: why there is no response, or not all of it; None where all went well so far.
         listener: called when something has come, in place of who waits; it wants all of the
             content, so none is held back for it.
@@ -183,6 +192,7 @@ class Exchange:
         "sent",
         "sent_time",
         "stop_sending",
+        "taken",
         "trailers",
     )
 
@@ -205,6 +215,7 @@ class Exchange:
         self.sent = False
         self.sent_time = 0.0
         self.stop_sending: Callable[[], None] | None = None
+        self.taken = False
         self.trailers: Fields = ()
 
     # -- the request ---------------------------------------------------------------------
@@ -437,3 +448,17 @@ def _as_client_error(error: RemoteProtocolError) -> Exception:
     # In the words that programs look for in the log; where servers have an address is None.
     gen_log.info("Malformed HTTP message from None: %s", message)
     return HTTPStreamClosedError(message)
+
+
+def _all_taken(stream: IOStream) -> bool:
+    """Say whether the peer that has ended a connection had read what was sent before it did.
+
+    Its system acknowledges nothing any more that comes after the end, and resets a connection
+    that is closed with bytes unread. False too where the system does not tell (tcp(7), SIOCOUTQ).
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        return fcntl.ioctl(stream.fileno(), termios.TIOCOUTQ, bytes(4)) == bytes(4)
+    except (OSError, ValueError):
+        return False

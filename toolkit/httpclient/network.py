@@ -304,8 +304,11 @@ def _request_head(request: OutgoingRequest, said: Target) -> RequestHead:
 
 
 def _may_repeat(request: OutgoingRequest, exchange: Exchange) -> bool:
-    """Say whether a request that found its connection closed may be sent again."""
-    if exchange.received:
+    """Say whether a request that found its connection closed may be sent again.
+
+    Not one that the server has read: it may be what ended the server, or be done.
+    """
+    if exchange.received or exchange.taken:
         return False
     content = request.content
     if isinstance(content, Content) and not content.replayable:
