@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from operator import length_hint
+from time import perf_counter
 from typing import Any
 
 from toolkit.http1connection import (
@@ -37,8 +38,8 @@ from toolkit.util import Configurable
 
 #: The sweep comes at least this often, and never more often than the other, in seconds.
 MAX_SWEEP, MIN_SWEEP = 1.0, 0.02
-#: Connections that are looked at, and such that are ended, in one turn of the loop.
-SWEPT_PER_TURN, EXPIRED_PER_TURN = 256, 16
+#: Seconds after which a sweep gives others their turn.
+SWEEP_TURN = 0.001
 #: Seconds that cancelled handlers get to end, once the time to close has passed.
 CANCEL_GRACE = 1.0
 
@@ -480,15 +481,15 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         if rest is None:
             rest = iter(self._all())
         now = loop.time()
-        expired = 0
-        for connection in islice(rest, SWEPT_PER_TURN):
+        turn_ends = perf_counter() + SWEEP_TURN
+        for connection in rest:
             try:
-                expired += connection.sweep(now)
+                connection.sweep(now)
             except Exception:
                 # The others have their time-outs whatever is wrong with this one.
                 app_log.error("Uncaught exception in a sweep", exc_info=True)
                 connection.abort()
-            if expired == EXPIRED_PER_TURN:
+            if perf_counter() >= turn_ends:
                 break
         if length_hint(rest):
             self._sweeper = loop.call_soon(self._sweep, loop, rest)
