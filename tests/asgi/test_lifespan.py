@@ -294,6 +294,7 @@ async def test_an_application_without_lifespan_is_served_unless_one_is_asked_for
 # -- tests of programs -------------------------------------------------------------------
 
 
+@pytest.mark.feature("Q06")
 def test_a_test_case_begins_and_ends_them() -> None:
     log: list[str] = []
 

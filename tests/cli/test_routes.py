@@ -58,6 +58,7 @@ def test_routes_are_listed_in_the_order_of_their_turn(capsys: pytest.CaptureFixt
     assert "routed.py:" in found[1]["place"]
 
 
+@pytest.mark.feature("G17")
 def test_routes_are_a_table_for_the_eye(capsys: pytest.CaptureFixture[str]) -> None:
     """A line each, with a head."""
     assert main(["routes", "routed"]) == 0

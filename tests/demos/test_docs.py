@@ -33,6 +33,7 @@ PAGES = (
 )
 
 
+@pytest.mark.feature("W02")
 @pytest.mark.parametrize(
     ("program", "output"), [program for page in PAGES for program in programs(page)]
 )

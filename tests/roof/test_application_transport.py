@@ -108,6 +108,7 @@ def connections(of: Any) -> int:
     return int(of.transport.connections)
 
 
+@pytest.mark.feature("Q01")
 async def test_the_application_answers_as_it_does_elsewhere() -> None:
     """Any host is its own, and connections are kept."""
     async with client() as http:
@@ -129,7 +130,7 @@ async def test_a_server_need_not_listen() -> None:
         assert (await http.post("http://a/", content=b"abcd")).status == 413
 
 
-@pytest.mark.feature("F07")
+@pytest.mark.feature("F07", "Q01")
 @pytest.mark.parametrize("whole", [True, False])
 async def test_a_form_goes_in_chunks_if_its_length_is_not_known(whole: bool) -> None:
     """Else it says how long it is."""
@@ -162,7 +163,7 @@ async def test_cookies_go_along_a_redirect_to_their_own_host(goes_to: str, expec
         assert (await http.get("http://a/cookie")).content == b"7"
 
 
-@pytest.mark.feature("N05")
+@pytest.mark.feature("N05", "Q01")
 async def test_values_come_line_by_line() -> None:
     """Each as it was sent; a value that cannot be sent cuts the answer off."""
     async with client() as http:

@@ -414,6 +414,7 @@ class Greeting(RequestHandler):
         self.write(f"hello from {self.request.protocol}")
 
 
+@pytest.mark.feature("Q02", "Q03")
 class TestHTTPCase(AsyncHTTPTestCase):
     """Fetches a path, a whole URL and an error."""
 
