@@ -59,8 +59,11 @@ features: .venv/installed-test system-programs .venv-peers/installed
 	$(BIN)/python -m tests.feature_report docs/features.md $(FEATURES)/own.json \
 	  $(FEATURES)/system.json $(FEATURES)/peers.json
 
-# A million mutated requests and frames for the machines, and 100,000 for a live server; it takes minutes.
+# A million mutated requests and frames for the machines, and 100,000 for a live server; 10,000
+# random interleavings of what is awaited and cancelled. It takes minutes.
 fuzz: .venv/installed-test
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile=long \
+	  tests/loop/test_cancellation.py tests/streams/test_cancellation.py
 	$(BIN)/python -m tests.wire.fuzz --count 1000000
 	$(BIN)/python -m tests.wire.websocket_fuzz --count 1000000
 	$(BIN)/python -m tests.http.battery.fuzz --count 100000

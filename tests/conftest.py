@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.feature_report", "tests.loops"]
+pytest_plugins = ["tests.feature_report", "tests.loops", "tests.properties"]
 
 
 def pytest_configure() -> None:

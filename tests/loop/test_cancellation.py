@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from toolkit import gen
 from toolkit.locks import BoundedSemaphore, Condition, Event, Lock, Semaphore
 from toolkit.queues import (
@@ -59,9 +60,9 @@ def loop() -> Iterator[ClockLoop]:
     loop.close()
 
 
-def programs(examples: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def programs(usual: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Run a test on random programs: bytes, each of them a step."""
-    limits = settings(max_examples=examples, derandomize=True, database=None, deadline=None)
+    limits = settings(max_examples=examples(usual), derandomize=True, database=None, deadline=None)
     return lambda test: limits(given(program=st.binary(min_size=8, max_size=40))(test))
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.loops import FACTORIES
+from tests.properties import examples
 from tests.streams.peers import Peer, connected_sockets, pattern, until
 from toolkit.iostream import IOStream, StreamClosedError
 
@@ -153,7 +154,11 @@ def test_whatever_is_cancelled_all_that_was_sent_is_read(loop_name: str) -> None
     with asyncio.Runner(loop_factory=FACTORIES[loop_name]) as runner:
 
         @settings(
-            max_examples=500, derandomize=True, database=None, deadline=None, print_blob=False
+            max_examples=examples(500),
+            derandomize=True,
+            database=None,
+            deadline=None,
+            print_blob=False,
         )
         @given(st.integers(0, 2**32), st.lists(st.sampled_from(ENDS), max_size=8))
         def check(seed: int, ends: list[str]) -> None:
