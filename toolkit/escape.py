@@ -118,23 +118,28 @@ def parse_qs_bytes(
         max_num_fields: most fields allowed.
     Raises:
         ValueError: too many fields, or one without ``=`` when strict.
+        UnicodeEncodeError: a character that stands for no byte.
     """
     if not qs:
         return {}
-    raw = qs.encode("latin-1") if isinstance(qs, str) else qs
-    count = raw.count(b"&") + 1
-    if max_num_fields is not None and count > max_num_fields:
-        raise ValueError(f"{count} fields in a query; {max_num_fields} are allowed")
+    text = qs if isinstance(qs, str) else qs.decode("latin-1")
+    if not text.isascii():
+        text.encode("latin-1")
+    fields = text.split("&")
+    if max_num_fields is not None and len(fields) > max_num_fields:
+        raise ValueError(f"{len(fields)} fields in a query; {max_num_fields} are allowed")
     found: dict[str, list[bytes]] = {}
-    quoted = b"%" in raw
-    for field in raw.replace(b"+", b" ").split(b"&"):
-        name, equals, value = field.partition(b"=")
+    plain = "%" not in text and "+" not in text
+    for field in fields:
+        name, equals, value = field.partition("=")
         if not equals and strict_parsing:
             raise ValueError(f"a field of a query has no '=': {field[:100]!r}")
         if value or (field and keep_blank_values):
-            if quoted:
-                name, value = _unquote(name), _unquote(value)
-            found.setdefault(name.decode("latin-1"), []).append(value)
+            raw = value.encode("latin-1")
+            if not plain:
+                raw = _unquote(raw.replace(b"+", b" "))
+                name = _unquote(name.encode("latin-1").replace(b"+", b" ")).decode("latin-1")
+            found.setdefault(name, []).append(raw)
     return found
 
 

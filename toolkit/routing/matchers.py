@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from operator import methodcaller
 from re import Pattern
 from typing import Any
 
@@ -147,11 +148,15 @@ class PathMatches(Matcher):
         return patterns.literal(self.regex)
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
-        found = self.regex.match(request.path)
+        path = request.path
+        found = self.regex.match(path)
         if found is None:
             return None
         if self._unnamed:
-            return {"path_args": [_unquote(value) for value in found.groups()]}
+            groups = found.groups()
+            if "%" in path or None in groups:
+                return {"path_args": [_unquote(value) for value in groups]}
+            return {"path_args": list(map(_raw, groups))}
         if self.names:
             return {"path_kwargs": {k: _unquote(v) for k, v in found.groupdict().items()}}
         return {}
@@ -333,11 +338,15 @@ def _segment(value: Any) -> str:
     return url_escape(text, plus=False).replace("/", "%2F")
 
 
+#: Returns the bytes of a group; a raw byte of the target is one character.
+_raw = methodcaller("encode", "latin-1")
+
+
 def _unquote(value: str | None) -> bytes | None:
-    """Resolve the percent-encoding of a group; a raw byte of the target is one character."""
+    """Return the bytes of a group with its percent-encoding resolved."""
     if value is None:
         return None
-    raw = value.encode("latin-1")
+    raw: bytes = _raw(value)
     return url_unescape(raw, encoding=None, plus=False) if b"%" in raw else raw
 
 
