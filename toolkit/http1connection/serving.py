@@ -519,21 +519,24 @@ class ServerConnection:
 
     # -- time ----------------------------------------------------------------------------
 
-    def sweep(self, now: float) -> None:
-        """End what the connection has waited for too long."""
+    def sweep(self, now: float) -> bool:
+        """Say whether the connection has waited too long for what it waits for, and end that."""
         phase, progress, timeout = self._waits_for()
         if phase != self._phase:
             self._phase, self._progress, self._since = phase, progress, now
             self._patience = (now, progress) if phase in ("body", "write") else None
         elif timeout is None:
-            pass  # nothing bounds the wait
+            return False
         elif progress == self._progress:
             if now - self._since >= timeout:
                 self._expire(phase)
+                return True
         elif self._too_slow(progress, now, timeout):
             self._expire(phase)
+            return True
         else:
             self._progress, self._since = progress, now
+        return False
 
     def _too_slow(self, progress: int, now: float, timeout: float) -> bool:
         """Say whether bytes came, but too few over the last time-out."""
