@@ -39,7 +39,7 @@ from toolkit.util import Configurable
 #: The sweep comes at least this often, and never more often than the other, in seconds.
 MAX_SWEEP, MIN_SWEEP = 1.0, 0.02
 #: Seconds after which a sweep gives others their turn, as it does after each that it has ended.
-SWEEP_TURN = 0.001
+SWEEP_TURN = 0.00025
 #: Seconds that cancelled handlers get to end, once the time to close has passed.
 CANCEL_GRACE = 1.0
 
