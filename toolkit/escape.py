@@ -124,13 +124,13 @@ def parse_qs_bytes(
         return {}
     text = qs if isinstance(qs, str) else qs.decode("latin-1")
     if not text.isascii():
-        text.encode("latin-1")
-    fields = text.split("&")
-    if max_num_fields is not None and len(fields) > max_num_fields:
-        raise ValueError(f"{len(fields)} fields in a query; {max_num_fields} are allowed")
+        text.encode("latin-1")  # names, too, have to be made of bytes
+    count = text.count("&") + 1
+    if max_num_fields is not None and count > max_num_fields:
+        raise ValueError(f"{count} fields in a query; {max_num_fields} are allowed")
     found: dict[str, list[bytes]] = {}
     plain = "%" not in text and "+" not in text
-    for field in fields:
+    for field in text.split("&"):
         name, equals, value = field.partition("=")
         if not equals and strict_parsing:
             raise ValueError(f"a field of a query has no '=': {field[:100]!r}")

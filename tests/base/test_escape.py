@@ -220,6 +220,12 @@ def test_parse_qs_bytes_refuses_what_it_is_told_to() -> None:
     assert len(parse_qs_bytes("a=1&b=2", max_num_fields=2)) == 2
     with pytest.raises(ValueError):
         parse_qs_bytes("a=1&b=2&c=3", max_num_fields=2)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="1000001 fields"):
+        parse_qs_bytes(b"&" * 1_000_000, max_num_fields=2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3_000_000, "they were taken apart before they were refused"
     for query in ("a=\u0100", "\u0100=a"):
         with pytest.raises(UnicodeEncodeError):
             parse_qs_bytes(query)
