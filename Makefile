@@ -60,7 +60,7 @@ features: .venv/installed-test system-programs .venv-peers/installed
 	  $(FEATURES)/system.json $(FEATURES)/peers.json
 
 # A million mutated requests and frames for the machines, and 100,000 for a live server; 10,000
-# random interleavings of what is awaited and cancelled. It takes minutes.
+# random interleavings of what is awaited and cancelled. It takes a quarter of an hour.
 fuzz: .venv/installed-test
 	$(BIN)/python -m pytest -n 2 --hypothesis-profile=long \
 	  tests/loop/test_cancellation.py tests/streams/test_cancellation.py

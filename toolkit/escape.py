@@ -135,12 +135,16 @@ def parse_qs_bytes(
         if not equals and strict_parsing:
             raise ValueError(f"a field of a query has no '=': {field[:100]!r}")
         if value or (field and keep_blank_values):
-            raw = value.encode("latin-1")
-            if not plain:
-                raw = _unquote(raw.replace(b"+", b" "))
-                name = _unquote(name.encode("latin-1").replace(b"+", b" ")).decode("latin-1")
-            found.setdefault(name, []).append(raw)
+            if plain:
+                found.setdefault(name, []).append(value.encode("latin-1"))
+            else:
+                found.setdefault(_decoded(name).decode("latin-1"), []).append(_decoded(value))
     return found
+
+
+def _decoded(text: str) -> bytes:
+    """Return the bytes of a name or a value in a query."""
+    return _unquote(text.encode("latin-1").replace(b"+", b" "))
 
 
 def _unquote(raw: bytes) -> bytes:

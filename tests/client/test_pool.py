@@ -246,13 +246,18 @@ async def test_what_comes_unasked_ends_a_connection(
 
 
 class Leaving:
-    """Answers the first request of each connection, and ends it when the next has come, unread."""
+    """Answers one request of each connection; ends the first when the next has come, unread."""
 
     def __init__(self) -> None:
         self.methods: list[str] = []
 
     async def __call__(self, caller: Caller) -> None:
+        first = not self.methods
         self.methods.append((await caller.head()).split()[0])
+        if not first:
+            await caller.say(OK)
+            await caller.ended()
+            return
         caller.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it reads
         await caller.say(OK)
         descriptor = os.dup(caller.writer.get_extra_info("socket").fileno())
@@ -295,7 +300,7 @@ async def test_a_request_is_sent_again_where_twice_is_as_good_as_once(
         content = iter([b"x"])
     if again:
         assert (await client.request(method, server.url(), content=content)).content == b"ok"
-        assert script.methods[:3] == ["GET", method, method]
+        assert script.methods == ["GET", method, method]
     else:
         with pytest.raises((HTTPStreamClosedError, OSError)):
             await client.request(method, server.url(), content=content)

@@ -9,7 +9,7 @@ import asyncio
 import pytest
 
 from tests.http.client import Client, Serve, Site, get, post, turns
-from toolkit.http1connection import ServerOptions
+from toolkit.http1connection import ServerConnection, ServerOptions
 from toolkit.httpserver import HTTPServer
 from toolkit.iostream import StreamClosedError, base
 from toolkit.web import Application, RequestHandler, stream_request_body
@@ -117,6 +117,37 @@ async def test_one_that_is_late_does_not_take_the_sweep_from_others(serve: Serve
 
 
 # -- idle connections --------------------------------------------------------------------
+
+
+async def test_a_sweep_ends_one_connection_a_turn(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are late at once, others get their turn in between."""
+    site = serve([("/", Hello)], header_timeout=SHORT)
+    clients = [await site.client() for _ in range(20)]
+    for client in clients:
+        await client.send(b"GET / HTTP/1.1\r\n")
+    loop, turn, ends = asyncio.get_running_loop(), 0, []
+    sweep = ServerConnection.sweep
+
+    def noting(connection: ServerConnection, now: float) -> bool:
+        ended = sweep(connection, now)
+        if ended:
+            ends.append(turn)
+        return ended
+
+    def count() -> None:
+        nonlocal turn
+        turn += 1
+        if len(ends) < len(clients):
+            loop.call_soon(count)
+
+    monkeypatch.setattr(ServerConnection, "sweep", noting)
+    count()
+    for client in clients:
+        assert (await client.answer()).status == 408
+    assert len(ends) == len(clients)
+    assert len(set(ends)) == len(ends)
 
 
 async def test_an_idle_connection_is_closed(serve: Serve) -> None:

@@ -483,13 +483,13 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         now = loop.time()
         turn_ends = perf_counter() + SWEEP_TURN
         for connection in rest:
-            ended = False
             try:
                 ended = connection.sweep(now)
             except Exception:
                 # The others have their time-outs whatever is wrong with this one.
                 app_log.error("Uncaught exception in a sweep", exc_info=True)
                 connection.abort()
+                ended = True
             # What an end costs comes in the next turn: the system lets go of megabytes then.
             if ended or perf_counter() >= turn_ends:
                 break
