@@ -11,10 +11,25 @@ from typing import Any, overload
 #: ``%``, which for a whole body at once would cost twenty times its size in memory.
 _BLOCK = 4096
 
-#: What `json.dumps` and `json.loads` come to, without the layers of Python above it, which cost
-#: more than the JSON of a small value. Interpreters without the former in C have None here.
-_make_encoder: Any = getattr(json.encoder, "c_make_encoder", None)
-_encoder = json.JSONEncoder()
+
+def _json_encoder() -> Callable[[Any, int], Collection[str]] | None:
+    """Return what `json.dumps` comes to, None for interpreters that do not have it in C.
+
+    Without the layers of Python above it, which cost more than the JSON of a small value, and
+    without a look for circles, in which it does not end of itself.
+    """
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return None
+    default, text = json.JSONEncoder().default, json.encoder.encode_basestring_ascii
+    encode: Callable[[Any, int], Collection[str]] = make(
+        None, default, text, None, ": ", ", ", False, False, True
+    )
+    return encode
+
+
+_encode = _json_encoder()
+#: Likewise what `json.loads` comes to.
 _first_value = json.JSONDecoder().raw_decode
 
 
@@ -35,26 +50,14 @@ def json_encode(value: Any) -> str:
     ``</``, which could end it, comes as ``<\\/``, and ``<!--``, after which an end would be
     overlooked, as ``<\\u0021--``.
     """
-    text = json.dumps(value) if _make_encoder is None else _json_text(value)
+    try:
+        text = json.dumps(value) if _encode is None else "".join(_encode(value, 0))
+    except RecursionError:
+        # That says whether it goes in a circle or is too deep.
+        text = json.dumps(value)
     if "<" in text:
         text = text.replace("</", "<\\/").replace("<!--", "<\\u0021--")
     return text
-
-
-def _json_text(value: Any) -> str:
-    """Return what `json.dumps` does."""
-    encode = _make_encoder(
-        {},  # in which it sees circles
-        _encoder.default,
-        json.encoder.encode_basestring_ascii,
-        None,
-        ": ",
-        ", ",
-        False,
-        False,
-        True,
-    )
-    return "".join(encode(value, 0))
 
 
 def json_decode(value: str | bytes) -> Any:

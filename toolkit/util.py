@@ -34,6 +34,9 @@ class ObjectDict(dict[str, Any]):
         self[name] = value
 
 
+_set = object.__setattr__
+
+
 class lazy(Generic[_T]):
     """An attribute that is made on first use and then stays, or is set like any other.
 
@@ -55,8 +58,10 @@ class lazy(Generic[_T]):
     def __get__(self, instance: Any, owner: type) -> Self | _T:
         if instance is None:
             return self
-        value = self.make(instance)
-        instance.__dict__[self.name] = value
+        make = self.make
+        value = make(instance)
+        # By way of `__dict__` all further looks at the instance would take longer (CPython 3.11).
+        _set(instance, self.name, value)
         return value
 
 

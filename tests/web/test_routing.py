@@ -399,7 +399,7 @@ def test_a_reversed_path_leads_back() -> None:
     application = Application([url("/a/([^/]*)/([^/]*)", Named, name="name")])
     args = ["x/y", "é ?%2F"]
     match = application.match(asked(application.reverse_url("name", *args)))
-    assert [value.decode() for value in match.path_args if value is not None] == args
+    assert [value.decode() for value in match[2] if value is not None] == args
 
 
 def test_a_wrong_number_of_arguments_is_an_error() -> None:

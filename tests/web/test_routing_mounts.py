@@ -128,7 +128,7 @@ def test_a_mounted_router_stays_as_it_is() -> None:
     for router, target in ((outer, "/a/1"), (outer, "/b/1"), (inner, "/1")):
         match = router.match(asked(target))
         assert match is not None
-        assert match.path_kwargs == {"id": 1}
+        assert match[3] == {"id": 1}
     assert outer.match(asked("/1")) is None
 
 
@@ -274,7 +274,7 @@ async def test_values_of_the_default_host_are_those_of_its_template() -> None:
     matcher = DefaultHostMatches(application, HostMatches("{tenant}.example.com"))
     match = RuleRouter([(matcher, [("/items/{id:int}", Named)])]).match(asked("/items/7"))
     assert match is not None
-    assert match.path_kwargs == {"tenant": "acme", "id": 7}
+    assert match[3] == {"tenant": "acme", "id": 7}
     assert matcher.match(asked("/", X_Real_Ip="::1")) is None
     by_pattern = DefaultHostMatches(application, re.compile(r".*\.example\.com"))
     assert by_pattern.match(asked("/")) == {}

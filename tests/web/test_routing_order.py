@@ -127,9 +127,9 @@ def test_the_first_rule_that_matches_wins(rules: list[Rule], paths: list[str]) -
             assert expected is None
             continue
         found, arguments = expected
-        assert match.target is found
-        assert list(match.path_args) == arguments.get("path_args", [])
-        assert match.path_kwargs.items() >= arguments.get("path_kwargs", {}).items()
+        assert match[0] is found
+        assert list(match[2]) == arguments.get("path_args", [])
+        assert match[3].items() >= arguments.get("path_kwargs", {}).items()
 
 
 @settings(max_examples=150, deadline=None)

@@ -637,16 +637,16 @@ def test_a_checked_head_is_sent_without_a_second_look() -> None:
 def test_a_machine_that_has_read_all_is_starved() -> None:
     """Unless an answer is due, or nothing more will come."""
     machine = Machine(SERVER)
-    assert machine.starved
+    assert machine.starved()
     machine.receive(b"GET")
-    assert not machine.starved
+    assert not machine.starved()
     machine.receive(b" / HTTP/1.1\r\nHost: h\r\n\r\n")
     machine.next_event()
-    assert not machine.starved
+    assert not machine.starved()
     machine.send_whole(ResponseHead(200), b"")
-    assert machine.starved
+    assert machine.starved()
     machine.receive(b"")
-    assert not machine.starved
+    assert not machine.starved()
 
 
 # -- data that the caller sends itself ---------------------------------------------------------
@@ -753,7 +753,7 @@ def test_a_usual_response_that_the_caller_sends_counts_as_one_of_the_machine(
             assert machine.count_whole(status) is usual
         if not (counted and usual):
             machine.send_whole(ResponseHead(status, [("Server", "s")]), b"")
-        results.append((machine.keep_alive, machine.starved, machine.response_ended))
+        results.append((machine.keep_alive, machine.starved(), machine.response_ended))
         assert not machine.count_whole(status)
     assert results[0] == results[1]
 

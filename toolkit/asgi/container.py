@@ -22,6 +22,8 @@ from toolkit.websocket.options import ConnectionOptions
 from toolkit.wire.events import ResponseHead
 from toolkit.wire.websocket import HandshakeError, is_upgrade, read_request
 
+_is_logged = access_log.isEnabledFor
+
 #: Seconds between pings to clients of WebSockets, which also have so long to answer.
 PING_INTERVAL = 20.0
 #: The answer for an application that has failed.
@@ -113,8 +115,9 @@ class ASGIContainer:
         if self._state:
             scope["state"] = self._state.copy()
         cycle = HTTPCycle(exchange, place)
+        application = self.application
         try:
-            await self.application(scope, cycle.receive, cycle.send)
+            await application(scope, cycle.receive, cycle.send)
         except Exception as error:
             self._failed(cycle, error)
         if cycle.state != DONE:
@@ -176,7 +179,7 @@ class ASGIContainer:
         level = logging.INFO if status < 400 else logging.WARNING
         if status >= 500:
             level = logging.ERROR
-        if status and access_log.isEnabledFor(level):
+        if status and _is_logged(level):
             milliseconds = 1000.0 * (time.monotonic() - began)
             access_log.log(level, "%d %s %.2fms", status, _summary(exchange), milliseconds)
 

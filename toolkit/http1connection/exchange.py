@@ -68,13 +68,11 @@ class Exchange(HTTPConnection):
     trailers: Fields = ()
     request_id = ""
     received_at = 0.0
-    logged = False
     cancel_on_close = False
     _ended: "Callable[[Exchange], None] | None" = None
     _continued = False
     _close_callback: Callable[[], None] | None = None
     _drain_callback: Callable[[], None] | None = None
-    _decoder: Decoder | None = None
     _rest = b""  # content that came, and from where on it was not read yet
     _at = 0
     _decoded: Iterator[bytes] = iter(())
@@ -93,7 +91,9 @@ class Exchange(HTTPConnection):
         self.status = 0
         self.sent = 0
         self.answer_ended = False
+        self.logged = False
         self.extra_fields: Fields = ()
+        self._decoder: Decoder | None = None
         self._watched = False  # whether anything is to be told or undone at the end
 
     # -- the request ---------------------------------------------------------------------
@@ -105,8 +105,9 @@ class Exchange(HTTPConnection):
             RemoteProtocolError: too large or malformed; the answer should be its `status`.
             StreamClosedError: the client is gone.
         """
-        if self._at == len(self._rest) and self._may_gather():
-            content = self._open().machine.take_content()
+        connection = self._connection
+        if connection is not None and connection.exchange is self and self._decoder is None:
+            content = connection.machine.take_content()
             if content is not None:
                 return content
         pieces: list[bytes] = []

@@ -202,6 +202,7 @@ class ServerConnection:
     def _pump(self) -> None:
         """Serve requests while there are any and none has to wait."""
         machine, stream = self.machine, self.stream
+        application = self._application
         served = False
         while True:
             try:
@@ -216,11 +217,11 @@ class ServerConnection:
                 self.requests += 1
                 self.exchange = exchange = Exchange(self, self.context, event)
                 try:
-                    if not self._runner.run(self._application(exchange)):
+                    if not self._runner.run(application(exchange)):
                         return
                 except Exception:
                     app_log.error("Uncaught exception", exc_info=True)
-                if machine.starved and not (stream.blocked or self.draining or stream.closed()):
+                if machine.starved() and not (stream.blocked or self.draining or stream.closed()):
                     # The usual end, as the ways below would come to it.
                     self.exchange = None
                     exchange.end()

@@ -21,6 +21,7 @@ def normalize_name(name: str) -> str:
 
 
 #: Names that come often, by themselves in lower case.
+_new = object.__new__
 _USUAL_NAMES = {name: normalize_name(name) for name in LOWER_NAMES.values()}
 
 
@@ -57,7 +58,7 @@ class HTTPHeaders(MutableMapping[str, str]):
     @classmethod
     def trusted(cls, values: dict[str, str]) -> Self:
         """Take normalized names and values that were checked before."""
-        headers = cls.__new__(cls)
+        headers = _new(cls)
         headers._values = values  # type: ignore[assignment]  # str is one of its value types
         headers._several = False
         return headers
@@ -65,7 +66,7 @@ class HTTPHeaders(MutableMapping[str, str]):
     @classmethod
     def received(cls, fields: Fields) -> Self:
         """Take fields that a protocol machine read, which has checked them."""
-        headers = cls.__new__(cls)
+        headers = _new(cls)
         headers._values = values = {}
         headers._several = False
         for lower, value in fields:

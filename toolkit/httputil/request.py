@@ -13,6 +13,8 @@ from toolkit.util import lazy
 from toolkit.wire.cookies import parse_cookie
 from toolkit.wire.events import RequestHead
 
+_new = object.__new__
+
 
 class HTTPServerRequest:
     """One request as a handler sees it.
@@ -92,7 +94,7 @@ class HTTPServerRequest:
             connection: its ``context`` has ``remote_ip``, ``protocol`` and ``host``, which is
                 "" unless a trusted proxy said it.
         """
-        request = cls.__new__(cls)
+        request = _new(cls)
         request._head = head
         request._headers = None
         request.method = head.method
@@ -113,7 +115,7 @@ class HTTPServerRequest:
             name: in lower case.
         """
         headers = self._headers
-        return name in (self._head.names if headers is None else headers)
+        return self._head.has(name) if headers is None else name in headers
 
     def has_any_header(self, names: frozenset[str]) -> bool:
         """Say whether one of some headers was sent; names as of `has_header`."""
@@ -176,28 +178,29 @@ class HTTPServerRequest:
 
     @lazy
     def arguments(self) -> dict[str, list[bytes]]:
-        merged = {name: list(values) for name, values in self.query_arguments.items()}
+        merged: dict[str, list[bytes]] = {}
+        for name, values in self.query_arguments.items():
+            merged[name] = values.copy()
         for name, values in self.body_arguments.items():
             merged.setdefault(name, []).extend(values)
         return merged
 
     @lazy
     def body_arguments(self) -> dict[str, list[bytes]]:
-        return self._form()[0]
+        return self._form[0]
 
     @lazy
     def files(self) -> dict[str, list[HTTPFile]]:
-        return self._form()[1]
+        return self._form[1]
 
+    @lazy
     def _form(self) -> tuple[dict[str, list[bytes]], dict[str, list[HTTPFile]]]:
-        """Read the body as a form, once for both of its parts."""
+        """The fields and the files of a body that is a form."""
         arguments: dict[str, list[bytes]] = {}
         files: dict[str, list[HTTPFile]] = {}
         if self.has_header("content-type"):
             content_type = self.headers["Content-Type"]
             parse_body_arguments(content_type, self.body, arguments, files, self.headers)
-        self.__dict__.setdefault("body_arguments", arguments)
-        self.__dict__.setdefault("files", files)
         return arguments, files
 
     @property

@@ -101,6 +101,9 @@ class IOLoop(Configurable):
         # Each loop knows its wrapper, so that both go when nobody refers to them any more.
         loop._toolkit_io_loop = self  # type: ignore[attr-defined]
         self.asyncio_loop = loop
+        # The same for all that have nothing to wait for.
+        self.done: Future[None] = loop.create_future()
+        self.done.set_result(None)
         self.closing = False
         self.is_current = False
         self.old_asyncio: asyncio.AbstractEventLoop | None = None
@@ -336,13 +339,6 @@ class IOLoop(Configurable):
             future.add_done_callback(lambda done: self.add_callback(callback, done))
         else:
             raise TypeError(f"add_future takes a Future, not {future!r:.100}")
-
-    @lazy
-    def done(self) -> "Future[None]":
-        """A future that is done already, the same for all that have nothing to wait for."""
-        future = self.asyncio_loop.create_future()
-        future.set_result(None)
-        return future
 
     def run_in_executor(
         self,

@@ -60,7 +60,6 @@ class Incoming(asyncio.Protocol):
     max_buffer_size = DEFAULT_MAX_BUFFER_SIZE
     read_chunk_size = DEFAULT_READ_CHUNK_SIZE
     error: BaseException | None = None
-    _held = False  # by pause_reading
     _stopped = False  # what follows from that and from _full, as the transport was told
     _on_demand = False  # whether bytes are taken in only while somebody reads
     _end_told = False  # whether the consumer has heard of the end
@@ -83,6 +82,7 @@ class Incoming(asyncio.Protocol):
         # What the reader writes within the callback that brought him bytes; None outside of it.
         self._corked: bytes | bytearray | None = None
         self._consumer: Callable[[bytes], None] | None = None
+        self._held = False  # by pause_reading
         self._full = False  # more waits than anybody has asked for
         self._eof = False
         self._closed = False
@@ -434,8 +434,9 @@ class Incoming(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take a chunk; called by the loop."""
-        if self._consumer is not None and not self._held:
-            self._consumer(data)
+        consumer = self._consumer
+        if consumer is not None and not self._held:
+            consumer(data)
             return
         seen = 0
         if self._data:

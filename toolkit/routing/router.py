@@ -2,8 +2,9 @@
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from toolkit.http1connection import ExchangeDelegate, serve_callable, serve_delegate
@@ -22,6 +23,8 @@ from toolkit.routing.matchers import joined
 from toolkit.routing.rules import Match, Rule, RuleLike, as_rule
 from toolkit.routing.templates import TemplateArguments
 from toolkit.wire.events import ResponseHead
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 #: The methods of RFC 9110 and RFC 5789 that a target may take.
 _METHODS = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
@@ -143,7 +146,7 @@ class RuleRouter(Router):
             return
         before = self._index.candidates(path)
         if all(candidate.fits(path, texts) is False for candidate, texts in before):
-            self._direct[path] = Match(rule.target, rule.target_kwargs)
+            self._direct[path] = rule.target, rule.target_kwargs, (), _NONE
 
     def process_rule(self, rule: Rule) -> Rule:
         """Return the rule to keep; for subclasses to override."""
@@ -178,15 +181,15 @@ class RuleRouter(Router):
             )
             if arguments is None:
                 continue
+            named = arguments.get("path_kwargs", _NONE)
             if not candidate.leads_on:
-                return Match(rule.target, rule.target_kwargs, **arguments)
+                return rule.target, rule.target_kwargs, arguments.get("path_args", ()), named
             inner: Match | None = rule.target.match(request)
             if inner is not None:
-                outer = arguments.get("path_kwargs")
-                if type(outer) is not TemplateArguments:
+                if type(named) is not TemplateArguments:
                     return inner
-                values = TemplateArguments({**outer, **inner.path_kwargs})
-                return inner._replace(path_kwargs=values)
+                target, target_kwargs, args, own = inner
+                return target, target_kwargs, args, TemplateArguments({**named, **own})
         return None
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
@@ -238,7 +241,7 @@ class RuleRouter(Router):
             match = self.match(asked)
             if match is None:
                 continue
-            taken = _methods_of(match.target, asked)
+            taken = _methods_of(match[0], asked)
             methods += [other for other in taken if other not in methods]
             if method in taken:
                 allowed.append(method)

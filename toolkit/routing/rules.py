@@ -5,30 +5,18 @@ import sys
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from re import Pattern
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from toolkit.log import app_log
 from toolkit.routing.matchers import Matcher, PathMatches, PathTemplate
 from toolkit.routing.templates import is_template, mixes_template
 from toolkit.util import import_object
 
-
-class Match(NamedTuple):
-    """What a request came to.
-
-    Attributes:
-        target: the rule's.
-        target_kwargs: the rule's, for the target.
-        path_args, path_kwargs: of a regular expression the groups, unescaped, as bytes, None for
-            a group that took no part; of a template the values that its converters made. A
-            target decodes what is of type bytes, and takes the rest as it is.
-    """
-
-    target: Any
-    target_kwargs: dict[str, Any]
-    path_args: Sequence[Any] = ()
-    path_kwargs: Mapping[str, Any] = MappingProxyType({})
+#: What a request came to: the target of a rule, the rule's arguments for it, and those of the
+#: path, by place and by name. Of a regular expression they are the groups, unescaped, as bytes,
+#: None for a group that took no part; of a template the values that its converters made. A target
+#: decodes what is of type bytes, and takes the rest as it is.
+Match = tuple[Any, dict[str, Any], Sequence[Any], Mapping[str, Any]]
 
 
 class Rule:

@@ -47,6 +47,8 @@ from toolkit.web.threads import in_threads
 from toolkit.web.transforms import OutputTransform, compressing
 from toolkit.web.uimodules import BUILT_IN, UIModule, find_methods, find_modules
 
+_is_logged = access_log.isEnabledFor
+
 _Lifespan = TypeVar("_Lifespan", bound=Callable[[Any], AsyncGenerator[Any, None]])
 
 #: What the setting ``debug`` sets, unless they are set.
@@ -171,11 +173,13 @@ class Application(ReversibleRouter):
         if IOLoop.current(instance=False) is not None:
             # Else `listen` does it, when there is a loop to watch in.
             self._watch_sources()
-        self.nothing = Match(
+        self.nothing: Match = (
             settings.get("default_handler_class", ErrorHandler),
             settings.get("default_handler_args", {"status_code": 404})
             if "default_handler_class" not in settings
             else settings.get("default_handler_args", {}),
+            (),
+            {},
         )
 
     def _static_rules(self) -> list[RuleLike]:
@@ -262,12 +266,12 @@ class Application(ReversibleRouter):
         """Return what a request comes to that no rule takes."""
         allowed = router.allowed_methods(request)
         if allowed:
-            return Match(ErrorHandler, {"status_code": 405, "allowed": allowed})
+            return ErrorHandler, {"status_code": 405, "allowed": allowed}, (), {}
         if self.settings.get("trailing_slash") == "redirect":
             other = router.other_slash(request)
             if other is not None:
                 query = f"?{request.query}" if request.query else ""
-                return Match(SlashHandler, {"url": other + query})
+                return SlashHandler, {"url": other + query}, (), {}
         return self.nothing
 
     def allowed_methods(self, request: HTTPServerRequest) -> list[str]:
@@ -287,14 +291,14 @@ class Application(ReversibleRouter):
 
         A subclass may override it, or `get_handler_delegate`; then requests go by that.
         """
-        match = self.match(request)
-        if self.has_other_targets and not is_handler_class(match.target):
+        target, target_kwargs, path_args, path_kwargs = self.match(request)
+        if self.has_other_targets and not is_handler_class(target):
             delegate = self.default_router.find_handler(request)
             if delegate is not None:
                 return delegate
-            match = self.nothing
-        arguments = match.target_kwargs, list(match.path_args), dict(match.path_kwargs)
-        return self.get_handler_delegate(request, match.target, *arguments)
+            target, target_kwargs, path_args, path_kwargs = self.nothing
+        arguments = target_kwargs, list(path_args), dict(path_kwargs)
+        return self.get_handler_delegate(request, target, *arguments)
 
     def get_handler_delegate(
         self,
@@ -305,14 +309,14 @@ class Application(ReversibleRouter):
         path_kwargs: dict[str, bytes] | None = None,
     ) -> "HandlerDelegate":
         """Return a delegate that answers a request by a handler class, for routers."""
-        match = Match(target_class, target_kwargs or {}, path_args or (), path_kwargs or {})
+        match = target_class, target_kwargs or {}, path_args or (), path_kwargs or {}
         return HandlerDelegate(self, request, match)
 
     def run_handler(
         self, handler: RequestHandler, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Awaitable[None]:
         """Run a handler to its end, with arguments from the path."""
-        match = Match(type(handler), {}, args, kwargs)
+        match: Match = type(handler), {}, args, kwargs
         request = handler.request
         return serve(self, cast(Exchange, request.connection), request, match, handler)
 
@@ -347,7 +351,7 @@ class Application(ReversibleRouter):
         level = logging.INFO if status < 400 else logging.WARNING
         if status >= 500:
             level = logging.ERROR
-        if access_log.isEnabledFor(level):
+        if _is_logged(level):
             milliseconds = 1000.0 * handler.request.request_time()
             summary = handler._request_summary()
             access_log.log(level, "%d %s %.2fms", status, summary, milliseconds)
@@ -380,7 +384,7 @@ class HandlerDelegate(ExchangeDelegate):
 
     async def serve(self) -> None:
         """Run the handler to its end."""
-        match = Match(self.handler_class, self.handler_kwargs, self.path_args, self.path_kwargs)
+        match = self.handler_class, self.handler_kwargs, self.path_args, self.path_kwargs
         await serve(self.application, self.exchange, self.request, match)
 
     def execute(self) -> Awaitable[None]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from toolkit.web.application import Application
 
 
+_received = HTTPServerRequest.received
 _METHOD_NAMES = {name: name.lower() for name in RequestHandler.SUPPORTED_METHODS}
 #: What stands for the methods that a class has not.
 _MISSING = RequestHandler.get
@@ -42,7 +43,7 @@ async def serve(
     """
     head = exchange.head
     if request is None:
-        request = HTTPServerRequest.received(head, exchange)
+        request = _received(head, exchange)
     if match is None:
         match = application.match(request)
     handler_class, kwargs, path_args, path_kwargs = match
@@ -64,16 +65,12 @@ async def serve(
         if method not in handler.SUPPORTED_METHODS:
             raise HTTPError(405)
         # Only bytes themselves: what the converter of a route has made stays as it is.
-        if path_args:
-            handler.path_args = [
-                handler.decode_argument(value) if type(value) is bytes else value
-                for value in path_args
-            ]
-        if path_kwargs:
-            handler.path_kwargs = {
-                name: handler.decode_argument(value, name=name) if type(value) is bytes else value
-                for name, value in path_kwargs.items()
-            }
+        for value in path_args:
+            text = handler.decode_argument(value) if type(value) is bytes else value
+            handler.path_args.append(text)
+        for name, value in path_kwargs.items():
+            text = handler.decode_argument(value, name=name) if type(value) is bytes else value
+            handler.path_kwargs[name] = text
         guarded = method not in SAFE_METHODS
         if guarded and application.settings.get("cross_origin_protection"):
             handler._check_origin()
@@ -155,7 +152,7 @@ async def _mind_exchange(handler: RequestHandler, exchange: Exchange) -> bool:
 
 async def serve_found(application: "Application", exchange: Exchange) -> None:
     """Serve a request by the delegate that an application's own `find_handler` returns."""
-    request = HTTPServerRequest.received(exchange.head, exchange)
+    request = _received(exchange.head, exchange)
     delegate = application.find_handler(request)
     if delegate is None:
         await serve(application, exchange, request, application.nothing)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from toolkit._version import __version__
 from toolkit.concurrent import Future
-from toolkit.escape import xhtml_escape
+from toolkit.escape import json_encode, xhtml_escape
 from toolkit.http1connection import Exchange
 from toolkit.httputil import (
     HTTPHeaders,
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from toolkit.web.application import Application
 
 _SERVER = f"toolkit/{__version__}"
+_trusted_headers = HTTPHeaders.trusted
 _REQUIRED: Any = object()  # default of arguments that have to be there
 
 
@@ -88,9 +89,6 @@ class RequestHandler:
         "PUT",
         "OPTIONS",
     )
-
-    path_args: list[Any] = []  # noqa: RUF012  # replaced, never changed, by each request
-    path_kwargs: dict[str, Any] = {}  # noqa: RUF012
 
     _stream_request_body = False
     _after_response: AfterResponse | None = None
@@ -147,6 +145,8 @@ class RequestHandler:
     ) -> None:
         self.application = application
         self.request = request
+        self.path_args: list[Any] = []
+        self.path_kwargs: dict[str, Any] = {}
         # A default of the class would be cheaper to set and dearer to look at.
         self._headers_written = False
         self._finished = False
@@ -311,7 +311,7 @@ class RequestHandler:
     def clear(self) -> None:
         """Forget the headers, status, content and trailers set so far."""
         self._trailers: HTTPHeaders | None = None
-        self._headers = HTTPHeaders.trusted(
+        self._headers = _trusted_headers(
             {
                 "Server": _SERVER,
                 "Content-Type": "text/html; charset=UTF-8",
@@ -351,7 +351,8 @@ class RequestHandler:
             TypeError: not text, bytes, an integer or a datetime.
         """
         try:
-            self._headers[name] = value if type(value) is str else header_text(value)
+            # An item assignment takes longer, to a class in Python.
+            self._headers.__setitem__(name, value if type(value) is str else header_text(value))
         except HTTPInputError as error:
             raise ValueError(f"Unsafe {error}") from None
 
@@ -747,7 +748,7 @@ class RequestHandler:
             HTTPError: 400, when it is not UTF-8.
         """
         try:
-            return value.decode("utf-8") if isinstance(value, bytes) else value
+            return value.decode() if isinstance(value, bytes) else value
         except UnicodeDecodeError:
             raise HTTPError(400, "Invalid unicode in %s: %r", name or "url", value[:40]) from None
 
@@ -762,10 +763,13 @@ class RequestHandler:
         """
         if self._finished:
             raise RuntimeError("Cannot write() after finish()")
-        if type(chunk) is not bytes:
-            if isinstance(chunk, dict):
-                self.set_header("Content-Type", "application/json; charset=UTF-8")
-            chunk = chunk.encode() if type(chunk) is str else content_bytes(chunk)
+        if type(chunk) is str:
+            chunk = chunk.encode()
+        elif isinstance(chunk, dict):
+            self.set_header("Content-Type", "application/json; charset=UTF-8")
+            chunk = json_encode(chunk).encode()
+        elif type(chunk) is not bytes:
+            chunk = content_bytes(chunk)
         self._write_buffer.append(chunk)
 
     def flush(self, include_footers: bool = False) -> "Future[None]":

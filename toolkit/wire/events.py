@@ -103,6 +103,11 @@ class RequestHead:
             self._names = names = frozenset([name for name, _ in self.fields])
         return names
 
+    def has(self, name: str) -> bool:
+        """Say whether there is a field of this name, which is in lower case."""
+        names = self._names
+        return name in (self.names if names is None else names)
+
     def replace(self, method: str, target: str) -> "RequestHead":
         """Return the head of a request that differs from this one in its start line alone."""
         head = RequestHead(

@@ -43,8 +43,10 @@ class FixedBody(Body):
     __slots__ = ("_begun",)
 
     def __init__(self, length: int) -> None:
-        super().__init__(length)
-        self._begun = False
+        # As the base does it, to which the call takes longer: there is one for each form.
+        self.ended = self._begun = False
+        self.left = length
+        self.trailers = ()
 
     def read(self, buffer: Buffer, max_body: int | None) -> bytes:
         if not self._begun:

@@ -182,9 +182,8 @@ class Machine:
         """Whether nothing more is expected of the peer: its last message is whole, or it left."""
         return self._eof or self._in == _CLOSED
 
-    @property
     def starved(self) -> bool:
-        """Whether a head is next, and nothing of it is here yet but may still come."""
+        """Say whether a head is next, and nothing of it is here yet but may still come."""
         return self._in == _HEAD and not (self._buffer.data or self._eof)
 
     @property
@@ -483,16 +482,17 @@ class Machine:
 
         That is content of a known length, within the limit. None leaves it to `next_event`.
         """
-        body = self._body
-        left = self.body_left
-        if not left or left > len(self._buffer) or left != self._request.length:
+        body, buffer = self._body, self._buffer
+        if body is None or self._in != _BODY:
+            return None
+        left = body.left
+        if not left or left > len(buffer.data) - buffer.pos or left != self._request.length:
             return None
         if self.max_body is not None and left > self.max_body:
             return None
-        assert body is not None
         self._in = _END
         body.ended, body.left = True, 0
-        return self._buffer.take(left)
+        return buffer.take(left)
 
     def _read_end(self) -> Event:
         body, self._body = self._body, None
