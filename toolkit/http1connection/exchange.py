@@ -294,10 +294,12 @@ class Exchange(HTTPConnection):
         connection = self._connection
         if connection is None or connection.exchange is not self or self.extra_fields:
             return False
-        stream = connection.stream
-        if stream.closed() or not connection.machine.count_whole(status):
+        if not connection.machine.count_whole(status):
             return False
-        stream.write_nowait(raw)
+        try:
+            connection.stream.write_nowait(raw)
+        except StreamClosedError:
+            return False
         self.status = status
         self.sent = size
         self.answer_ended = True

@@ -221,7 +221,7 @@ class ServerConnection:
                         return
                 except Exception:
                     app_log.error("Uncaught exception", exc_info=True)
-                if machine.starved() and not (stream.blocked or self.draining or stream.closed()):
+                if machine.starved() and not (stream.blocked or self.draining):
                     # The usual end, as the ways below would come to it.
                     self.exchange = None
                     exchange.end()

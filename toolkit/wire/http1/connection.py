@@ -250,7 +250,12 @@ class Machine:
             else:
                 buffer.pos = len(remembered)
             buffer.scanned = 0
-            return self._accept_request(self._request)
+            head = self._request
+            if head.length:
+                return self._accept_request(head)
+            self._empty_lines = 0
+            self._in = _END
+            return head
         try:
             return _READERS[self._in](self)
         except RemoteProtocolError as error:
