@@ -139,9 +139,13 @@ def parse_qs_bytes(
             raise ValueError(f"a field of a query has no '=': {field[:100]!r}")
         if value or (field and keep_blank_values):
             if plain:
-                found.setdefault(name, []).append(value.encode("latin-1"))
+                raw = value.encode("latin-1")
             else:
-                found.setdefault(_decoded(name).decode("latin-1"), []).append(_decoded(value))
+                name, raw = _decoded(name).decode("latin-1"), _decoded(value)
+            if name in found:
+                found[name].append(raw)
+            else:
+                found[name] = [raw]
     return found
 
 

@@ -34,9 +34,6 @@ class ObjectDict(dict[str, Any]):
         self[name] = value
 
 
-_set = object.__setattr__
-
-
 class lazy(Generic[_T]):
     """An attribute that is made on first use and then stays, or is set like any other.
 
@@ -61,7 +58,7 @@ class lazy(Generic[_T]):
         make = self.make
         value = make(instance)
         # By way of `__dict__` all further looks at the instance would take longer (CPython 3.11).
-        _set(instance, self.name, value)
+        setattr(instance, self.name, value)
         return value
 
 

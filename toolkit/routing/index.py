@@ -22,17 +22,19 @@ class Candidate:
 
     Attributes:
         place: among all rules.
+        plain: whether it depends on the path alone, and a path always comes to the same.
         known: whether a path that leads here fits, so that only the values of a template are
             open.
         leads_on: whether the rule leads to another router, which may pass a request on.
     """
 
     # With slots, as these are looked at in each request; a named tuple takes four times as long.
-    __slots__ = ("known", "leads_on", "place", "rule")
+    __slots__ = ("known", "leads_on", "place", "plain", "rule")
 
     def __init__(self, place: int, rule: Rule, known: bool, leads_on: bool) -> None:
         self.place = place
         self.rule = rule
+        self.plain = type(rule.matcher) is PathMatches and not leads_on
         self.known = known
         self.leads_on = leads_on
 

@@ -23,6 +23,7 @@ from toolkit.routing.matchers import joined
 from toolkit.routing.rules import Match, Rule, RuleLike, as_rule
 from toolkit.routing.templates import TemplateArguments
 from toolkit.wire.events import ResponseHead
+from toolkit.wire.http1.memory import LONGEST, Memory
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -118,6 +119,8 @@ class RuleRouter(Router):
         self.life = Lifespan()
         # What fixed paths come to, as far as that depends on nothing else.
         self._direct: dict[str, Match] = {}
+        # What paths have come to by regular expressions.
+        self._seen: Memory[str, Match] = Memory()
         self._index = PathIndex()
         self._coverage = Coverage(self._index)
         if rules:
@@ -125,6 +128,7 @@ class RuleRouter(Router):
 
     def add_rules(self, rules: Sequence[RuleLike]) -> None:
         """Append rules. One that can never be reached is told to `report_unreachable`."""
+        self._seen.clear()
         for rule in rules:
             made = self.process_rule(as_rule(rule))
             for target in (made.target, made.target_kwargs.get("fallback")):
@@ -171,11 +175,13 @@ class RuleRouter(Router):
     def match(self, request: HTTPServerRequest) -> Match | None:
         """Return what the request goes to, None when no rule matches."""
         path = request.path
-        direct = self._direct.get(path)
-        if direct is not None:
-            return direct
+        known = self._direct.get(path) or self._seen.get(path)
+        if known is not None:
+            return known
+        plain = len(path) <= LONGEST
         for candidate, texts in self._index.candidates(path):
             rule = candidate.rule
+            plain = plain and candidate.plain
             arguments = (
                 candidate.arguments(texts) if candidate.known else rule.matcher.match(request)
             )
@@ -183,7 +189,10 @@ class RuleRouter(Router):
                 continue
             named = arguments.get("path_kwargs", _NONE)
             if not candidate.leads_on:
-                return rule.target, rule.target_kwargs, arguments.get("path_args", ()), named
+                match = rule.target, rule.target_kwargs, arguments.get("path_args", ()), named
+                if plain:
+                    self._seen.keep(path, match)
+                return match
             inner: Match | None = rule.target.match(request)
             if inner is not None:
                 if type(named) is not TemplateArguments:

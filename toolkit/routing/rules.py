@@ -15,7 +15,8 @@ from toolkit.util import import_object
 #: What a request came to: the target of a rule, the rule's arguments for it, and those of the
 #: path, by place and by name. Of a regular expression they are the groups, unescaped, as bytes,
 #: None for a group that took no part; of a template the values that its converters made. A target
-#: decodes what is of type bytes, and takes the rest as it is.
+#: decodes what is of type bytes, and takes the rest as it is; it changes none of them, as the next
+#: request of the path may come to the same.
 Match = tuple[Any, dict[str, Any], Sequence[Any], Mapping[str, Any]]
 
 

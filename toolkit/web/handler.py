@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 _SERVER = f"toolkit/{__version__}"
 _trusted_headers = HTTPHeaders.trusted
+_JSON = "application/json; charset=UTF-8"
 _REQUIRED: Any = object()  # default of arguments that have to be there
 
 
@@ -766,7 +767,10 @@ class RequestHandler:
         if type(chunk) is str:
             chunk = chunk.encode()
         elif isinstance(chunk, dict):
-            self.set_header("Content-Type", "application/json; charset=UTF-8")
+            if type(self).set_header is _set_header:
+                self._headers.put("Content-Type", _JSON)
+            else:
+                self.set_header("Content-Type", _JSON)
             chunk = json_encode(chunk).encode()
         elif type(chunk) is not bytes:
             chunk = content_bytes(chunk)
@@ -1377,6 +1381,10 @@ class RequestHandler:
 _URL_SAFE = "!#$%&'()*+,/:;=?@[]~"
 #: Headers of content, which an answer without content does not have.
 _REPRESENTATION_HEADERS = ("Content-Encoding", "Content-Language", "Content-Type", "Content-Length")
+
+
+#: What subclasses may have one of their own in the place of.
+_set_header = RequestHandler.set_header
 
 
 def _is_reason(text: str) -> bool:
