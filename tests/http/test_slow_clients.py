@@ -271,3 +271,23 @@ async def test_two_mebibytes_in_chunks_of_one_byte_hold_nobody_up(serve: Serve) 
     assert upload.result().text == "400000"
     assert served >= 5
     assert pieces < 200
+
+
+async def test_the_kernel_holds_little_for_a_client_that_does_not_read(serve: Serve) -> None:
+    """That may send 8 MiB, and would take a good part of it for each."""
+    streams = []
+
+    class Kept(RequestHandler):
+        """Answers with much at once."""
+
+        def get(self) -> None:
+            streams.append(self.request.connection.stream)
+            self.write(LARGE)
+
+    site = serve([("/", Kept)])
+    client = await site.client(receive_buffer=4096)
+    await client.send(HEAD + b"\r\n")
+    while not streams or not streams[0].unsent:
+        await turns(1)
+    await turns(20)
+    assert streams[0].unsent > len(LARGE) - MEBIBYTE

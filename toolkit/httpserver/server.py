@@ -1,6 +1,7 @@
 """`HTTPServer`, whose connections are swept for time-outs and end in good order."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -49,6 +50,11 @@ LOOK_AT = 100
 MAX_TURNED_AWAY = 100
 #: Connections that are accepted at most when a server stops.
 WAITING = 4096
+
+#: Bytes not yet sent that the kernel takes for a client, besides those under way.
+MAX_UNSENT = 256 * 1024
+
+_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 HTTPRequest = HTTPServerRequest
 
@@ -267,6 +273,9 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         wait until then. If it fails, that is logged, and the sockets are closed.
         """
         if self._alive or self._life is None or not self._life.needed:
+            sockets = list(sockets)
+            for sock in sockets:
+                _bound_unsent(sock)
             super().add_sockets(sockets)
             return
         self._listening += [(sock, _nothing) for sock in sockets]
@@ -497,6 +506,17 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             self._sweeper = loop.call_soon(self._sweep, loop, rest)
         elif self._connections or self._turned_away:
             self._schedule_sweep()
+
+
+def _bound_unsent(listening: socket.socket) -> None:
+    """Bound what the kernel holds for each client that connects to a socket.
+
+    It would take some 4 MB for each that does not read, and to give them back, when such clients
+    are cut off, holds everybody up. Connections have the option of the socket that accepts them.
+    """
+    if listening.family in (socket.AF_INET, socket.AF_INET6) and _NOTSENT_LOWAT is not None:
+        with suppress(OSError):
+            listening.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, MAX_UNSENT)
 
 
 async def _wait_for_cancelled(tasks: "Collection[asyncio.Future[Any]]") -> None:
