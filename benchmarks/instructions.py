@@ -23,8 +23,9 @@ from benchmarks.process import ADDRESS, ROOT, ServerError, free_port
 from benchmarks.run import names_of, positive
 from benchmarks.scenarios.web import WEB, Web
 
-#: Requests before anything is counted: caches, memories and lazy imports.
-WARM_UP = 30
+#: Requests before anything is counted: caches, memories, lazy imports, and the interpreter, which
+#: settles what it has found out of a piece of code again and again.
+WARM_UP = 1000
 #: Seconds for a server to listen, or to answer, under valgrind.
 PATIENCE = 600.0
 

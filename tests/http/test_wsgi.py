@@ -998,7 +998,7 @@ class Writer:
             while True:
                 write(b"x" * 65_536)
                 self.sent += 65_536
-                if self.sent > MEBIBYTE:
+                if self.sent > 131_072:
                     self.begun.set()
         except BaseException as error:
             self.errors.append(error)

@@ -68,9 +68,10 @@ async def serve(
         for value in path_args:
             text = handler.decode_argument(value) if type(value) is bytes else value
             handler.path_args.append(text)
-        for name, value in path_kwargs.items():
-            text = handler.decode_argument(value, name=name) if type(value) is bytes else value
-            handler.path_kwargs[name] = text
+        if path_kwargs:
+            for name, value in path_kwargs.items():
+                text = handler.decode_argument(value, name=name) if type(value) is bytes else value
+                handler.path_kwargs[name] = text
         guarded = method not in SAFE_METHODS
         if guarded and application.settings.get("cross_origin_protection"):
             handler._check_origin()
