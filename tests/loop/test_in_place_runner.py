@@ -85,6 +85,25 @@ def current() -> asyncio.Task[Any]:
     return task
 
 
+class Foreign(Coroutine[Any, Any, None]):
+    """A coroutine that is not of Python's own type."""
+
+    def __init__(self, inner: Coroutine[Any, Any, None]) -> None:
+        self._inner = inner
+
+    def send(self, value: Any) -> Any:
+        return self._inner.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._inner.throw(*error)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def __await__(self) -> Any:
+        return self._inner.__await__()
+
+
 async def ready() -> None:
     """Be a coroutine that never waits."""
 
@@ -109,6 +128,40 @@ async def test_a_coroutine_that_never_waits_runs_in_the_call(ground: Ground) -> 
     assert order == ["before", "body", "after"]
     assert not ground.runner.busy
     assert ground.ended == 0
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_coroutine_may_be_of_another_making(ground: Ground, waits: bool) -> None:
+    """As those of Cython are: an object with `send`, `throw`, `close` and ``__await__``."""
+    order = []
+
+    async def body() -> None:
+        order.append("begun")
+        if waits:
+            await asyncio.sleep(0)
+        order.append("ended")
+
+    await ground.finish(lambda: Foreign(body()))
+    await ground.finish(lambda: Foreign(body()))
+    assert order == ["begun", "ended"] * 2
+
+
+async def test_an_error_is_no_matter_of_the_next_coroutine(
+    ground: Ground, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing() -> None:
+        raise ValueError("no")
+
+    done = []
+
+    async def good() -> None:
+        done.append(1)
+
+    for _ in range(3):
+        await ground.finish(failing)
+        await ground.finish(good)
+    assert done == [1] * 3
+    assert len(expect_log(caplog, "toolkit.application", "Uncaught exception")) == 3
 
 
 async def test_a_coroutine_costs_a_task_only_when_it_waits(ground: Ground) -> None:

@@ -370,6 +370,45 @@ async def test_the_default_handler_answers_what_no_rule_matches(serve: Serve) ->
     assert (await serve([]).get("/nowhere")).status == 404
 
 
+async def test_what_a_handler_makes_of_its_arguments_is_for_one_request(serve: Serve) -> None:
+    """What a path has come to is remembered; a handler has a copy of it."""
+
+    class Greedy(RequestHandler):
+        """Adds to the arguments of the path."""
+
+        def prepare(self) -> None:
+            self.path_args.append("more")
+
+        def get(self, *args: str) -> None:
+            self.write(" ".join(args))
+
+    client = await serve([("/([a-z]+)", Greedy)]).client()
+    assert [(await client.get("/x")).text for _ in range(3)] == ["x more"] * 3
+
+
+def test_paths_are_matched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where it depends on nothing else than the path, and within bounds."""
+    asked_for: list[str] = []
+    match = PathMatches.match
+
+    def counting(self: PathMatches, request: HTTPServerRequest) -> Any:
+        asked_for.append(request.path)
+        return match(self, request)
+
+    monkeypatch.setattr(PathMatches, "match", counting)
+    by_header = PathMatches("/b/(.*)") & HostMatches("h")
+    router = RuleRouter([Rule(by_header, Named), (r"/a/(.*)", Named), (r"/b/(.*)", Named)])
+    short, long = "/a/x", "/a/" + "x" * 1000
+    matches = [router.match(asked(path)) for path in (short, short, long, long, "/b/y", "/b/y")]
+    assert matches[0] == matches[1] == (Named, {}, [b"x"], {})
+    assert asked_for.count(short) == 1
+    assert asked_for.count(long) == 2
+    assert asked_for.count("/b/y") >= 2
+    for number in range(3000):
+        router.match(asked(f"/a/{number}"))
+    assert len(router._seen) <= 1024
+
+
 # -- names -------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from toolkit.websocket.options import ConnectionOptions
 from toolkit.wire.events import ResponseHead
 from toolkit.wire.websocket import HandshakeError, is_upgrade, read_request
 
+# By a name of its own, as Python finds a method of an imported object later (3.11).
 _is_logged = access_log.isEnabledFor
 
 #: Seconds between pings to clients of WebSockets, which also have so long to answer.

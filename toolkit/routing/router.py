@@ -128,7 +128,6 @@ class RuleRouter(Router):
 
     def add_rules(self, rules: Sequence[RuleLike]) -> None:
         """Append rules. One that can never be reached is told to `report_unreachable`."""
-        self._seen.clear()
         for rule in rules:
             made = self.process_rule(as_rule(rule))
             for target in (made.target, made.target_kwargs.get("fallback")):

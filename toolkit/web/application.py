@@ -47,6 +47,7 @@ from toolkit.web.threads import in_threads
 from toolkit.web.transforms import OutputTransform, compressing
 from toolkit.web.uimodules import BUILT_IN, UIModule, find_methods, find_modules
 
+# By a name of its own, as Python finds a method of an imported object later (3.11).
 _is_logged = access_log.isEnabledFor
 
 _Lifespan = TypeVar("_Lifespan", bound=Callable[[Any], AsyncGenerator[Any, None]])
