@@ -327,6 +327,7 @@ def test_the_names_of_a_head_are_at_hand() -> None:
     machine = Machine(SERVER)
     head = read(machine, b"GET / HTTP/1.1\r\nHost: h\r\nX: a\r\nx: b\r\n\r\n")[0]
     assert isinstance(head, RequestHead)
+    assert [head.has(name) for name in ("host", "x", "y")] == [True, True, False]
     assert head.names == {"host", "x"}
     assert head.raw_fields is head.raw_fields
     assert head.replace("GET", "/b").raw_fields is head.raw_fields
