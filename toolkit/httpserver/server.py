@@ -1,7 +1,6 @@
 """`HTTPServer`, whose connections are swept for time-outs and end in good order."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -33,7 +32,7 @@ from toolkit.httputil import (
 from toolkit.ioloop import IOLoop
 from toolkit.iostream import IOStream
 from toolkit.log import app_log, gen_log
-from toolkit.netutil import ServerSSLOptions
+from toolkit.netutil import ServerSSLOptions, bound_unsent
 from toolkit.tcpserver import TCPServer
 from toolkit.util import Configurable
 
@@ -53,8 +52,6 @@ WAITING = 4096
 
 #: Bytes not yet sent that the kernel takes for a client, besides those under way.
 MAX_UNSENT = 256 * 1024
-
-_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 HTTPRequest = HTTPServerRequest
 
@@ -275,7 +272,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         if self._alive or self._life is None or not self._life.needed:
             sockets = list(sockets)
             for sock in sockets:
-                _bound_unsent(sock)
+                bound_unsent(sock, MAX_UNSENT)
             super().add_sockets(sockets)
             return
         self._listening += [(sock, _nothing) for sock in sockets]
@@ -506,17 +503,6 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             self._sweeper = loop.call_soon(self._sweep, loop, rest)
         elif self._connections or self._turned_away:
             self._schedule_sweep()
-
-
-def _bound_unsent(listening: socket.socket) -> None:
-    """Bound what the kernel holds for each client that connects to a socket.
-
-    It would take some 4 MB for each that does not read, and to give them back, when such clients
-    are cut off, holds everybody up. Connections have the option of the socket that accepts them.
-    """
-    if listening.family in (socket.AF_INET, socket.AF_INET6) and _NOTSENT_LOWAT is not None:
-        with suppress(OSError):
-            listening.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, MAX_UNSENT)
 
 
 async def _wait_for_cancelled(tasks: "Collection[asyncio.Future[Any]]") -> None:

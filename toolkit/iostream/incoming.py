@@ -49,6 +49,7 @@ class Incoming(asyncio.Protocol):
         "_data",
         "_eof",
         "_full",
+        "_held",
         "_position",
         "_read",
         "_read_future",

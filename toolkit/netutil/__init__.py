@@ -19,6 +19,7 @@ from toolkit.netutil.sockets import (
     add_accept_handler,
     bind_sockets,
     bind_unix_socket,
+    bound_unsent,
     is_valid_ip,
 )
 from toolkit.netutil.tls import ServerSSLOptions, ssl_options_to_context, ssl_wrap_socket
@@ -42,6 +43,7 @@ __all__ = [
     "add_accept_handler",
     "bind_sockets",
     "bind_unix_socket",
+    "bound_unsent",
     "development_certificate",
     "is_valid_ip",
     "ssl_options_to_context",

@@ -6,6 +6,7 @@ import socket
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from toolkit.ioloop import IOLoop
@@ -168,6 +169,22 @@ if hasattr(socket, "AF_UNIX"):
             sock.close()
             raise
         return sock
+
+
+def bound_unsent(listening: socket.socket, size: int) -> None:
+    """Bound what the kernel takes for each connection that a socket accepts, beyond what is sent.
+
+    It would take some 4 MB for each peer that does not read, and to give them back, when such
+    peers are cut off, holds everybody up. Connections have the option of the socket that accepts
+    them. Systems without such an option, and sockets that are not of TCP, are left as they are.
+
+    Args:
+        size: bytes not yet sent.
+    """
+    option: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if option is not None and listening.family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):
+            listening.setsockopt(socket.IPPROTO_TCP, option, size)
 
 
 def _remove_stale_socket(file: str | bytes) -> None:
