@@ -268,13 +268,15 @@ class Exchange(HTTPConnection):
         if connection is None or connection.exchange is not self:
             return self._over()
         stream = connection.stream
-        if stream.closed():
-            return failed(StreamClosedError(real_error=stream.error))
         if self.head.length:
             connection.settle_unread()
         if self.extra_fields:
             head.fields = [*head.fields, *self.extra_fields]
-        stream.write_nowait(connection.machine.send_whole(head, body))
+        raw = connection.machine.send_whole(head, body)
+        try:
+            stream.write_nowait(raw)
+        except StreamClosedError as error:
+            return failed(error)
         self.status = head.status
         self.sent = len(body)
         self.answer_ended = True
