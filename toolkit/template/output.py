@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from toolkit.escape import utf8
+from toolkit.escape import html_escaped, utf8
 
 
 def escaped(value: Any) -> str:
@@ -17,8 +17,7 @@ def escaped(value: Any) -> str:
             return str(value)
         value = _plain(value)
     if "&" in value or "<" in value or ">" in value or '"' in value or "'" in value:
-        value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        return value.replace('"', "&quot;").replace("'", "&#x27;")  # type: ignore[no-any-return]  # a plain str
+        return html_escaped(value)
     return value  # type: ignore[no-any-return]  # a plain str
 
 
