@@ -195,6 +195,33 @@ async def test_sending_to_a_client_that_has_left_is_an_error_that_nobody_logs(
     assert isinstance(app.error, OSError)
 
 
+async def test_who_never_listens_learns_from_sending_that_the_client_has_left(serve: Serve) -> None:
+    """Also with a whole answer of a kind that goes out at once."""
+    begun, go, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    errors: list[BaseException] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        begun.set()
+        await go.wait()
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"x", b"y")]})
+            await send({"type": "http.response.body", "body": b"whole"})
+        except Exception as error:
+            errors.append(error)
+        ended.set()
+
+    site = serve(http_only(app))
+    client = await site.client()
+    await client.send(get())
+    await begun.wait()
+    client.reset()
+    while site.server._connections:
+        await asyncio.sleep(0)
+    go.set()
+    await ended.wait()
+    assert [type(error) for error in errors] == [ClientDisconnected]
+
+
 async def test_a_client_that_does_not_read_holds_the_application_up(serve: Serve) -> None:
     sent = 0
     stalled = asyncio.Event()

@@ -268,15 +268,13 @@ class Exchange(HTTPConnection):
         if connection is None or connection.exchange is not self:
             return self._over()
         stream = connection.stream
+        if stream.closed():
+            return failed(StreamClosedError(real_error=stream.error))
         if self.head.length:
             connection.settle_unread()
         if self.extra_fields:
             head.fields = [*head.fields, *self.extra_fields]
-        raw = connection.machine.send_whole(head, body)
-        try:
-            stream.write_nowait(raw)
-        except StreamClosedError as error:
-            return failed(error)
+        stream.write_nowait(connection.machine.send_whole(head, body))
         self.status = head.status
         self.sent = len(body)
         self.answer_ended = True
@@ -296,12 +294,10 @@ class Exchange(HTTPConnection):
         connection = self._connection
         if connection is None or connection.exchange is not self or self.extra_fields:
             return False
-        if not connection.machine.count_whole(status):
+        stream = connection.stream
+        if stream.closed() or not connection.machine.count_whole(status):
             return False
-        try:
-            connection.stream.write_nowait(raw)
-        except StreamClosedError:
-            return False
+        stream.write_nowait(raw)
         self.status = status
         self.sent = size
         self.answer_ended = True
