@@ -30,7 +30,7 @@ def _json_encoder() -> Callable[[Any, int], Collection[str]] | None:
 
 _encode = _json_encoder()
 #: Likewise what `json.loads` comes to.
-_first_value = json.JSONDecoder().raw_decode
+_first_value = json.JSONDecoder().scan_once
 
 
 def xhtml_escape(value: str | bytes) -> str:
@@ -78,11 +78,11 @@ def json_decode(value: str | bytes) -> Any:
     Raises:
         ValueError: not JSON, not UTF-8, or nested without end.
     """
-    text = to_unicode(value)
+    text = value.decode() if type(value) is bytes else to_unicode(value)
     try:
         try:
-            found, end = _first_value(text)
-        except ValueError:
+            found, end = _first_value(text, 0)
+        except (ValueError, StopIteration):
             end = -1  # there may be blanks before it
         # The usual text ends with its value; any other is looked at in whole.
         return found if end == len(text) else json.loads(text)

@@ -94,6 +94,7 @@ class Exchange(HTTPConnection):
         self.logged = False
         self.extra_fields: Fields = ()
         self._decoder: Decoder | None = None
+        self._unread = head.length != 0  # whether there may be content that was not read
         self._watched = False  # whether anything is to be told or undone at the end
 
     # -- the request ---------------------------------------------------------------------
@@ -105,11 +106,9 @@ class Exchange(HTTPConnection):
             RemoteProtocolError: too large or malformed; the answer should be its `status`.
             StreamClosedError: the client is gone.
         """
-        connection = self._connection
-        if connection is not None and connection.exchange is self and self._decoder is None:
-            content = connection.machine.take_content()
-            if content is not None:
-                return content
+        content = self.read_nowait()
+        if content is not None:
+            return content
         pieces: list[bytes] = []
         while piece := await self.read_some(sys.maxsize):
             pieces.append(piece)
@@ -119,6 +118,16 @@ class Exchange(HTTPConnection):
                 if self.content_ended:
                     break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def read_nowait(self) -> bytes | None:
+        """Return the whole content if it came along with its head; None leaves it to `read`."""
+        connection = self._connection
+        if connection is None or connection.exchange is not self or self._decoder is not None:
+            return None
+        content = connection.machine.take_content()
+        if content is not None:
+            self._unread = False
+        return content
 
     def _may_gather(self) -> bool:
         """Say whether only plain content of a known length comes, and nothing behind it."""
@@ -270,7 +279,7 @@ class Exchange(HTTPConnection):
         stream = connection.stream
         if stream.closed():
             return failed(StreamClosedError(real_error=stream.error))
-        if self.head.length:
+        if self._unread:
             connection.settle_unread()
         if self.extra_fields:
             head.fields = [*head.fields, *self.extra_fields]
@@ -318,7 +327,7 @@ class Exchange(HTTPConnection):
         """
         connection = self._open()
         machine = connection.machine
-        if self.head.length:
+        if self._unread:
             connection.settle_unread()
         if self.extra_fields:
             head.fields = [*head.fields, *self.extra_fields]

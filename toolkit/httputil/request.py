@@ -96,7 +96,7 @@ class HTTPServerRequest:
         """
         request = _new(cls)
         request._head = head
-        request._headers = None
+        request._headers = request._query_arguments = None
         request.method = head.method
         request.uri = uri = head.target if head.target[0] == "/" else _origin_form(head)
         request.path, _, request.query = uri.partition("?")
@@ -107,6 +107,7 @@ class HTTPServerRequest:
 
     _head: RequestHead
     _headers: HTTPHeaders | None
+    _query_arguments: dict[str, list[bytes]] | None
 
     def has_header(self, name: str) -> bool:
         """Say whether a header was sent, without making `headers` if they are not there yet.
@@ -172,9 +173,16 @@ class HTTPServerRequest:
                     continue  # a name or value that no Morsel can have; the others count
         return found
 
-    @lazy
+    @property
     def query_arguments(self) -> dict[str, list[bytes]]:
-        return parse_query(self.query)
+        found = self._query_arguments
+        if found is None:
+            self._query_arguments = found = parse_query(self.query)
+        return found
+
+    @query_arguments.setter
+    def query_arguments(self, arguments: dict[str, list[bytes]]) -> None:
+        self._query_arguments = arguments
 
     @lazy
     def arguments(self) -> dict[str, list[bytes]]:

@@ -1,23 +1,25 @@
 """Conditional requests (RFC 9110 §13)."""
 
 import hashlib
+from functools import lru_cache
 
 from toolkit.wire.conditional import matches_weakly
 
-try:
-    # What hashlib itself falls back on. OpenSSL's takes longer to begin than for a short content.
-    from _sha1 import sha1 as _short_sha1  # type: ignore[import-not-found]
-except ImportError:
-    _short_sha1 = hashlib.sha1
-
-#: Bytes of content up to which the hash of the former is made in a single block.
-_ONE_BLOCK = 55
+#: Longest content whose tag is remembered, in bytes; there are 1,024 of them at most.
+_SHORT = 256
 
 
 def content_etag(content: bytes) -> str:
     """Return a strong entity tag of a content: a hash, in quotes."""
-    sha1 = _short_sha1 if len(content) <= _ONE_BLOCK else hashlib.sha1
-    return f'"{sha1(content, usedforsecurity=False).hexdigest()}"'
+    return _short_etag(content) if len(content) <= _SHORT else _etag(content)
+
+
+def _etag(content: bytes) -> str:
+    return f'"{hashlib.sha1(content, usedforsecurity=False).hexdigest()}"'
+
+
+#: Short answers mostly come again and again, and to begin a hash takes longer than to end it.
+_short_etag = lru_cache(1024)(_etag)
 
 
 def matches_none(etag: str, if_none_match: str) -> bool:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 _SERVER = f"toolkit/{__version__}"
 _trusted_headers = HTTPHeaders.trusted
+_trusted_head = ResponseHead.trusted
 _JSON = "application/json; charset=UTF-8"
 _REQUIRED: Any = object()  # default of arguments that have to be there
 
@@ -737,6 +738,8 @@ class RequestHandler:
             # All are looked at: one that is not UTF-8 is an error, wherever it stands.
             for value in values:
                 text = self.decode_argument(value, name=name)
+            if type(text) is str and text.isprintable():
+                return text.strip() if strip else text
             return clean(text, strip)
         if default is _REQUIRED:
             raise MissingArgumentError(name)
@@ -863,8 +866,7 @@ class RequestHandler:
             body = self._transform_first(body, True)
         if self._cookies_matter:
             self._add_cookies()
-        fields = self._headers.fields()
-        head = ResponseHead(self._status_code, fields, self._reason, checked=True)
+        head = _trusted_head(self._status_code, self._headers.fields(), self._reason)
         try:
             future: Future[None] = self.request.connection.respond(head, body)
         except LocalProtocolError as error:

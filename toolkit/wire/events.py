@@ -2,6 +2,9 @@
 
 from collections.abc import Collection
 from enum import Enum
+from typing import Self
+
+_new = object.__new__
 
 #: A field line: name in lower case when received, value without outer whitespace.
 Field = tuple[str, str]
@@ -162,6 +165,18 @@ class ResponseHead:
         self.length = length
         self.keep_alive = keep_alive
         self.checked = checked
+
+    @classmethod
+    def trusted(cls, status: int, fields: Fields, reason: str | None) -> Self:
+        """Take what needs no check, to be sent; half as many steps as a call of the class."""
+        head = _new(cls)
+        head.status = status
+        head.fields = fields
+        head.reason = reason
+        head.version = "HTTP/1.1"
+        head.length = 0
+        head.keep_alive = head.checked = True
+        return head
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status} {self.version}>"

@@ -181,11 +181,9 @@ _STEPS = (ChunkedBody._line, ChunkedBody._data, ChunkedBody._end, ChunkedBody._t
 
 def make_body(length: int, limits: Limits) -> Body:
     """Return what reads content of this length, `CHUNKED` or `UNTIL_CLOSE`."""
-    if length == CHUNKED:
-        return ChunkedBody(limits)
-    if length == UNTIL_CLOSE:
-        return BodyUntilClose()
-    return FixedBody(length)
+    if length > 0:
+        return FixedBody(length)
+    return ChunkedBody(limits) if length == CHUNKED else BodyUntilClose()
 
 
 def check_size(size: int, limit: int | None, what: str) -> None:

@@ -25,7 +25,7 @@ from toolkit.wire.events import (
 )
 from toolkit.wire.grammar import is_field_value, is_token
 from toolkit.wire.http1 import writer
-from toolkit.wire.http1.bodies import Body, BodyUntilClose, make_body
+from toolkit.wire.http1.bodies import Body, BodyUntilClose, FixedBody, make_body
 from toolkit.wire.http1.framing import FRAMING_FIELDS
 from toolkit.wire.http1.heads import request_head, response_head, target_authority
 from toolkit.wire.http1.limits import DEFAULT_LIMITS, Limits
@@ -250,11 +250,12 @@ class Machine:
             else:
                 buffer.pos = len(remembered)
             buffer.scanned = 0
+            self._empty_lines = 0
             head = self._request
             if head.length:
-                return self._accept_request(head)
-            self._empty_lines = 0
-            self._in = _END
+                self._start_body(head.length)
+            else:
+                self._in = _END
             return head
         try:
             return _READERS[self._in](self)
@@ -462,7 +463,7 @@ class Machine:
 
     def _start_body(self, length: int) -> None:
         if length:
-            self._body = make_body(length, self.limits)
+            self._body = FixedBody(length) if length > 0 else make_body(length, self.limits)
             self.max_body = self.limits.body
         self._in = _BODY if length else _END
 
@@ -491,12 +492,17 @@ class Machine:
         if body is None or self._in != _BODY:
             return None
         left = body.left
-        if not left or left > len(buffer.data) - buffer.pos or left != self._request.length:
+        data, pos = buffer.data, buffer.pos
+        here = len(data) - pos
+        if not left or left > here or left != self._request.length:
             return None
         if self.max_body is not None and left > self.max_body:
             return None
         self._in = _END
-        body.ended, body.left = True, 0
+        self._body = None
+        if left == here and type(data) is bytes:
+            buffer.data, buffer.pos = b"", 0
+            return data[pos:]
         return buffer.take(left)
 
     def _read_end(self) -> Event:
