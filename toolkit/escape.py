@@ -30,7 +30,7 @@ def _json_encoder() -> Callable[[Any, int], Collection[str]] | None:
 
 _encode = _json_encoder()
 #: Likewise what `json.loads` comes to.
-_first_value = json.JSONDecoder().scan_once
+_first_value: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder())["scan_once"]
 
 
 def xhtml_escape(value: str | bytes) -> str:

@@ -244,6 +244,31 @@ def test_the_limit_on_arguments_can_be_set() -> None:
         set_parse_body_config(ParseBodyConfig())
 
 
+def test_the_limit_on_arguments_can_be_none_at_all() -> None:
+    set_parse_body_config(ParseBodyConfig(urlencoded=ParseUrlEncodedConfig(max_arguments=0)))
+    try:
+        assert received("/").query_arguments == {}
+        with pytest.raises(HTTPInputError, match="1 fields in a query; 0 are allowed"):
+            _ = received("/?a=1").query_arguments
+    finally:
+        set_parse_body_config(ParseBodyConfig())
+
+
+@pytest.mark.parametrize(
+    "query", ["a=1", "a", "a=", "=", "=1", "a=b=c", "a=%41", "a=1+2", "a=\xe9", "\xe9", "a;b=1"]
+)
+def test_one_argument_is_read_as_any(query: str) -> None:
+    first, *rest = received(f"/?{query}&z=1").query_arguments.items()
+    assert rest == [("z", [b"1"])]
+    assert received(f"/?{query}").query_arguments == dict([first])
+
+
+def test_query_arguments_can_be_set() -> None:
+    request = received("/?a=1")
+    request.query_arguments = {"b": [b"2"]}
+    assert request.query_arguments == request.arguments == {"b": [b"2"]}
+
+
 def test_only_ampersands_separate_arguments() -> None:
     """CVE-2021-23336 (Python): a cache that splits at semicolons would see other arguments."""
     assert received("/?a=1;b=2&c=3").query_arguments == {"a": [b"1;b=2"], "c": [b"3"]}

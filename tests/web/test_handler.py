@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import hashlib
 import json
 import logging
 from collections.abc import Callable
@@ -1134,6 +1135,14 @@ async def test_a_whole_answer_has_an_etag_that_saves_its_content(serve: Serve) -
     for condition in ('"other"', etag.strip('"'), "", '"', etag[:-1]):
         answer = await client.get("/", f"If-None-Match: {condition}\r\n")
         assert (answer.status, answer.text) == (200, "content"), condition
+
+
+async def test_an_etag_is_the_hash_of_the_content(serve: Serve) -> None:
+    """Of a short one too, whose tag is remembered."""
+    client = await site_of(serve, lambda handler: handler.write(handler.request.query)).client()
+    for content in ("a", "b", "a", "c" * 256, "c" * 257, "c" * 256):
+        answer = await client.get(f"/?{content}")
+        assert answer.get("etag") == f'"{hashlib.sha1(content.encode()).hexdigest()}"'
 
 
 async def test_other_answers_have_no_etag(serve: Serve) -> None:

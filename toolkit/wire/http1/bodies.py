@@ -9,7 +9,7 @@ import math
 
 from toolkit.wire.buffer import Buffer
 from toolkit.wire.errors import RemoteProtocolError, excerpt
-from toolkit.wire.events import CHUNKED, UNTIL_CLOSE, Fields
+from toolkit.wire.events import CHUNKED, Fields
 from toolkit.wire.grammar import PLAIN_CHUNK
 from toolkit.wire.http1.limits import Limits
 from toolkit.wire.http1.parser import keep_trailers, parse_chunk_line
