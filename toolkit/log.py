@@ -35,6 +35,8 @@ colorama = _optional("colorama")
 access_log = logging.getLogger("toolkit.access")
 app_log = logging.getLogger("toolkit.application")
 gen_log = logging.getLogger("toolkit.general")
+# By a name of its own, as Python finds a method of an imported object later (3.11).
+_has_access_lines = access_log.isEnabledFor
 
 #: The id of the request that is being served, set by a server that makes such ids; else "".
 request_id: ContextVar[str] = ContextVar("toolkit.log.request_id", default="")
@@ -63,6 +65,12 @@ class RequestIDFilter(logging.Filter):
         """Return True: no record is left out."""
         _add_request_id(record)
         return True
+
+
+def access_level(status: int) -> int:
+    """Return the level of the access log's line about an answer, 0 where it is not wanted."""
+    level = logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
+    return level if _has_access_lines(level) else 0
 
 
 class LogFormatter(logging.Formatter):

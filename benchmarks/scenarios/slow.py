@@ -32,9 +32,6 @@ OPENING = 1.0
 DRIP = 0.5
 """Seconds between two bytes of a slow client."""
 
-FEW = 20
-"""Slow clients that send at the same time."""
-
 CUT_TIMEOUT = 20.0
 """Seconds after the start by which all slow clients have to be cut off."""
 
@@ -176,13 +173,16 @@ def _drip(slow: dict[socket.socket, Kind], begun: float) -> None:
         LoadError: some never are.
     """
     dripping = [(connection, kind.drop) for connection, kind in slow.items() if kind.drop]
+    due = time.monotonic()
     while dripping:
         _check_time(len(dripping), begun)
+        pause = DRIP / len(dripping)
         left = []
-        for start in range(0, len(dripping), FEW):
-            few = dripping[start : start + FEW]
-            left += [each for each in few if _drips(*each)]
-            time.sleep(DRIP * len(few) / len(dripping))
+        for each in dripping:
+            due += pause
+            time.sleep(max(0.0, due - time.monotonic()))
+            if _drips(*each):
+                left.append(each)
         dripping = left
 
 

@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -17,13 +16,10 @@ from toolkit.http1connection import Exchange
 from toolkit.httpserver import Lifespan
 from toolkit.httputil import date_now
 from toolkit.iostream import StreamClosedError
-from toolkit.log import access_log, app_log
+from toolkit.log import access_level, access_log, app_log
 from toolkit.websocket.options import ConnectionOptions
 from toolkit.wire.events import ResponseHead
 from toolkit.wire.websocket import HandshakeError, is_upgrade, read_request
-
-# By a name of its own, as Python finds a method of an imported object later (3.11).
-_is_logged = access_log.isEnabledFor
 
 #: Seconds between pings to clients of WebSockets, which also have so long to answer.
 PING_INTERVAL = 20.0
@@ -177,10 +173,8 @@ class ASGIContainer:
     def _log(self, exchange: Exchange, began: float) -> None:
         """Write the access log's line of a request; not where the server writes its own."""
         status = exchange.status
-        level = logging.INFO if status < 400 else logging.WARNING
-        if status >= 500:
-            level = logging.ERROR
-        if status and _is_logged(level):
+        level = access_level(status)
+        if status and level:
             milliseconds = 1000.0 * (time.monotonic() - began)
             access_log.log(level, "%d %s %.2fms", status, _summary(exchange), milliseconds)
 

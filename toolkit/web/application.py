@@ -1,7 +1,6 @@
 """`Application`: routes and settings."""
 
 import asyncio
-import logging
 import socket
 from collections.abc import (
     AsyncGenerator,
@@ -25,7 +24,7 @@ from toolkit.httputil import (
     HTTPServerRequest,
 )
 from toolkit.ioloop import IOLoop, Watchdog
-from toolkit.log import access_log
+from toolkit.log import access_level, access_log
 from toolkit.netutil import DEFAULT_BACKLOG
 from toolkit.routing import (
     AnyMatches,
@@ -46,9 +45,6 @@ from toolkit.web.static import StaticFileHandler
 from toolkit.web.threads import in_threads
 from toolkit.web.transforms import OutputTransform, compressing
 from toolkit.web.uimodules import BUILT_IN, UIModule, find_methods, find_modules
-
-# By a name of its own, as Python finds a method of an imported object later (3.11).
-_is_logged = access_log.isEnabledFor
 
 _Lifespan = TypeVar("_Lifespan", bound=Callable[[Any], AsyncGenerator[Any, None]])
 
@@ -349,10 +345,8 @@ class Application(ReversibleRouter):
         if handler.request.connection.logged:
             return
         status = handler.get_status()
-        level = logging.INFO if status < 400 else logging.WARNING
-        if status >= 500:
-            level = logging.ERROR
-        if _is_logged(level):
+        level = access_level(status)
+        if level:
             milliseconds = 1000.0 * handler.request.request_time()
             summary = handler._request_summary()
             access_log.log(level, "%d %s %.2fms", status, summary, milliseconds)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import Executor
 from typing import Any
@@ -12,7 +11,7 @@ from toolkit.http1connection import Exchange
 from toolkit.httputil import HTTPServerRequest, responses
 from toolkit.ioloop import IOLoop
 from toolkit.iostream import StreamClosedError
-from toolkit.log import access_log, app_log, gen_log
+from toolkit.log import access_level, access_log, app_log, gen_log
 from toolkit.wire.errors import LocalProtocolError, RemoteProtocolError
 from toolkit.wsgi.answer import Answer, Head, WSGIApplication, checked_headers
 from toolkit.wsgi.bridge import Bridge, ContentError, input_of
@@ -201,10 +200,8 @@ class WSGIContainer:
         """Write the access log's line of a request, unless the server writes its own."""
         if getattr(request.connection, "logged", False):
             return
-        level = logging.INFO if status_code < 400 else logging.WARNING
-        if status_code >= 500:
-            level = logging.ERROR
-        if access_log.isEnabledFor(level):
+        level = access_level(status_code)
+        if level:
             milliseconds = 1000.0 * request.request_time()
             access_log.log(level, "%d %s %.2fms", status_code, _summary(request), milliseconds)
 
