@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.load import LoadError, run_wrk
 from benchmarks.peers import SITE_PEERS, Peer
-from benchmarks.process import ADDRESS, START_TIMEOUT, Server
+from benchmarks.process import ADDRESS, START_TIMEOUT, Server, pinned
 from benchmarks.report import Layout, Values, number
 from benchmarks.scenarios.base import MEBIBYTE, WARM_UP, Cores, Scenario, Sizes
 from benchmarks.scenarios.lines import (
@@ -98,7 +98,7 @@ class SlowHTTP(Scenario):
     def measure(self, peer: Peer, cores: Cores, sizes: Sizes) -> Values:
         allow_descriptors(sizes.slow + SPARE_DESCRIPTORS)
         server = Server(peer, cores.server, "--patience", str(PATIENCE))
-        with server, ThreadPoolExecutor(1) as thread:
+        with server, pinned(cores.load), ThreadPoolExecutor(1) as thread:
             url = f"http://{ADDRESS}:{server.port}/"
 
             def healthy(seconds: int) -> float:
