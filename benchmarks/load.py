@@ -1,9 +1,9 @@
-"""Put a server under load with `wrk` or `line-load`, and read what they say about it."""
+"""Put a server under load with `wrk` or a program of our own, and read what they say of it."""
 
 import json
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,13 +167,55 @@ def run_websockets(
     return Load(seen["messages"], seen["messages"] / seen["seconds"], seen["p50"], seen["p99"])
 
 
-def _run(command: list[str], timeout: float, core: int) -> str:
-    """Return what a load generator writes."""
+DRIP_LOAD = LINE_LOAD.with_name("drip-load")
+"""The program that `setup.sh` makes of drip_load.c; it says there what it does."""
+
+
+def run_drips(
+    drips: Mapping[int, bytes],
+    core: int,
+    *,
+    interval: float,
+    seconds: float,
+    program: Path = DRIP_LOAD,
+) -> None:
+    """Be slow on open connections, from `core`, until the server has closed all of them.
+
+    Args:
+        drips: the byte that is sent on a connection every `interval` seconds, by its descriptor.
+
+    Raises:
+        LoadError: some were not closed within `seconds`.
+    """
+    lines = "".join(f"{number} {drop.decode()}\n" for number, drop in drips.items())
+    command = [str(program), str(interval), f"{seconds:.1f}"]
+    _run(command, seconds + GRACE, core, given=lines, inherited=tuple(drips))
+
+
+def _run(
+    command: list[str],
+    timeout: float,
+    core: int,
+    given: str | None = None,
+    inherited: Sequence[int] = (),
+) -> str:
+    """Return what a load generator writes.
+
+    Args:
+        given: what it reads.
+        inherited: descriptors that it has too.
+    """
     name = Path(command[0]).name
     try:
         with pinned(core):
             done = subprocess.run(
-                command, check=False, capture_output=True, text=True, timeout=timeout
+                command,
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                input=given,
+                pass_fds=inherited,
             )
     except subprocess.TimeoutExpired as error:
         raise LoadError(f"{name} did not end within {error.timeout:.0f} s") from error

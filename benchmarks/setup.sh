@@ -59,7 +59,7 @@ install_program cc gcc libc6-dev
 PATH=$PATH:/usr/sbin install_program nginx nginx-light
 install_program openssl openssl
 
-for source in line_load websocket_load; do
+for source in line_load websocket_load drip_load; do
   program=$venv/bin/${source/_/-}
   [ "$program" -nt "benchmarks/$source.c" ] ||
     cc -O2 -Wall -Wextra -o "$program" "benchmarks/$source.c"

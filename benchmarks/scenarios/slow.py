@@ -4,13 +4,13 @@ import shutil
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.load import LoadError, run_wrk
+from benchmarks.load import DRIP_LOAD, LoadError, run_drips, run_wrk
 from benchmarks.peers import SITE_PEERS, Peer
-from benchmarks.process import ADDRESS, START_TIMEOUT, Server, pinned
+from benchmarks.process import ADDRESS, START_TIMEOUT, Server
 from benchmarks.report import Layout, Values, number
 from benchmarks.scenarios.base import MEBIBYTE, WARM_UP, Cores, Scenario, Sizes
 from benchmarks.scenarios.lines import (
@@ -92,13 +92,18 @@ class SlowHTTP(Scenario):
     rounds = 1
     repeated = False
 
+    def __init__(self, program: Path = DRIP_LOAD) -> None:
+        self.program = program
+
     def missing(self) -> str | None:
+        if not self.program.exists():
+            return "drip-load"
         return None if shutil.which("wrk") else "wrk"
 
     def measure(self, peer: Peer, cores: Cores, sizes: Sizes) -> Values:
         allow_descriptors(sizes.slow + SPARE_DESCRIPTORS)
         server = Server(peer, cores.server, "--patience", str(PATIENCE))
-        with server, pinned(cores.load), ThreadPoolExecutor(1) as thread:
+        with server, ThreadPoolExecutor(1) as thread:
             url = f"http://{ADDRESS}:{server.port}/"
 
             def healthy(seconds: int) -> float:
@@ -114,7 +119,13 @@ class SlowHTTP(Scenario):
                 slow = _open(server.port, sizes.slow, stack)
                 time.sleep(OPENING)
                 beside = thread.submit(healthy, SPAN)
-                _drip(slow, begun)
+                run_drips(
+                    {each.fileno(): kind.drop for each, kind in slow.items() if kind.drop},
+                    cores.load,
+                    interval=DRIP,
+                    seconds=begun + CUT_TIMEOUT - time.monotonic(),
+                    program=self.program,
+                )
                 _wait_until_cut(server, opened, begun)
                 cut_after = time.monotonic() - begun
                 p99 = beside.result()
@@ -164,41 +175,6 @@ def _open(port: int, count: int, stack: ExitStack) -> dict[socket.socket, Kind]:
         if number_ % BATCH == 0:
             time.sleep(0.001)  # The queue of the listening socket is emptied meanwhile.
     return slow
-
-
-def _drip(slow: dict[socket.socket, Kind], begun: float) -> None:
-    """Have all that send drip until they are cut off, each in its own moment.
-
-    Raises:
-        LoadError: some never are.
-    """
-    dripping = [(connection, kind.drop) for connection, kind in slow.items() if kind.drop]
-    due = time.monotonic()
-    while dripping:
-        _check_time(len(dripping), begun)
-        pause = DRIP / len(dripping)
-        left = []
-        for each in dripping:
-            due += pause
-            time.sleep(max(0.0, due - time.monotonic()))
-            if _drips(*each):
-                left.append(each)
-        dripping = left
-
-
-def _drips(connection: socket.socket, drop: bytes) -> bool:
-    """Send the next byte of a slow client; False when it was cut off."""
-    try:
-        if not connection.recv(4096):
-            return False
-        # An answer of 408 came: the end is on its way.
-    except BlockingIOError:
-        pass
-    except OSError:
-        return False
-    with suppress(BlockingIOError, OSError):
-        connection.send(drop)
-    return True
 
 
 def _wait_until_cut(server: Server, opened: int, begun: float) -> None:

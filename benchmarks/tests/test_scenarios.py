@@ -2,9 +2,7 @@
 
 import importlib.util
 import os
-import shutil
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,19 +19,6 @@ from benchmarks.scenarios.lines import Churn, Idle, Lines, allow_descriptors, ch
 
 SMALL = Sizes(seconds=1, mebibytes=4, idle=20, churn=200, churn_peers=100)
 CORES = Cores(min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0)))
-SOURCE = Path(__file__).resolve().parent.parent / "line_load.c"
-
-
-@pytest.fixture(scope="session")
-def line_load(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Compile the load generator of lines."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
-    program = tmp_path_factory.mktemp("line-load") / "line-load"
-    command = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(SOURCE)]
-    subprocess.run(command, check=True)
-    return program
 
 
 def installed(peer: Peer) -> Peer:

@@ -1,8 +1,6 @@
 """Each scenario of WebSockets, with small numbers, against the servers whose packages are here."""
 
 import os
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,20 +21,7 @@ from toolkit.wire.websocket import SERVER, Deflate, Machine
 
 SMALL = Sizes(seconds=1, idle=20)
 CORES = Cores(min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0)))
-SOURCE = Path(__file__).resolve().parent.parent / "websocket_load.c"
 OURS = WEBSOCKET_PEERS[0]
-
-
-@pytest.fixture(scope="session")
-def websocket_load(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Compile the load generator of messages."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
-    program = tmp_path_factory.mktemp("websocket-load") / "websocket-load"
-    command = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(SOURCE)]
-    subprocess.run(command, check=True)
-    return program
 
 
 @pytest.mark.parametrize("size", [64, 4096, 1 << 20])
