@@ -316,8 +316,8 @@ class ServerConnection:
         gen_log.info("%s HTTP message from %s: %s", what, self.context.remote_ip, error)
         self._refuse(error)
 
-    def _refuse(self, error: RemoteProtocolError, fields: Fields = ()) -> None:
-        """Answer a request that cannot be read, and close."""
+    def _refuse(self, error: RemoteProtocolError, fields: Fields = (), linger: bool = True) -> None:
+        """Answer a request that cannot be read, and close as `_close` does."""
         machine = self.machine
         if isinstance(error, NotHTTPError):
             # Who does not speak HTTP has no use for more than the least of an answer.
@@ -331,7 +331,7 @@ class ServerConnection:
             self.write(
                 machine.send_head(ResponseHead(error.status, fields), f"{error}\n".encode(), True)
             )
-        self._close()
+        self._close(linger)
 
     # -- an unread body ------------------------------------------------------------------
 
@@ -349,8 +349,12 @@ class ServerConnection:
         self._discarded += size
         return self._discarded <= MAX_DISCARD
 
-    def _close(self) -> None:
-        """Close once the answer has left; a client that still sends gets time to read it."""
+    def _close(self, linger: bool = True) -> None:
+        """Close once the answer has left.
+
+        Args:
+            linger: whether a client that still sends gets time to read the answer.
+        """
         stream, machine = self.stream, self.machine
         transport = stream.transport
         if self._closing or transport is None or stream.closed():
@@ -359,7 +363,7 @@ class ServerConnection:
         self._discarded = 0
         machine.take_rest()
         stream.resume_reading()
-        if machine.quiet or not transport.can_write_eof():
+        if not linger or machine.quiet or not transport.can_write_eof():
             self._close_when_sent()
         else:
             # Closing now would make the kernel answer what still comes with a reset, which
@@ -573,7 +577,10 @@ class ServerConnection:
             self.machine.close_after()
         elif phase == "head":
             timeout = self.options.header_timeout
-            self.refuse(408, f"the request was not whole after {timeout} seconds")
+            error = RemoteProtocolError(f"the request was not whole after {timeout} seconds", 408)
+            self.machine.fail(error)
+            # Who sends a head by drips has had his time, and would stay for more of it.
+            self._refuse(error, linger=False)
         elif phase == "idle":
             self.stream.close()
         else:
