@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
 
 from tests.http.client import Client, Serve, Site, get, turns
+from toolkit.http1connection import ServerConnection
+from toolkit.httpserver.server import END_TURNS
 from toolkit.iostream import StreamClosedError
 from toolkit.web import RequestHandler, stream_request_body
 
@@ -175,6 +178,27 @@ async def test_answers_that_are_not_taken_are_dropped(
     site = serve(RULES, write_timeout=SHORT, min_rate=1e9)
     await torment(site, get(target), drip, reads=False)
     assert len(site.server._connections) == 1
+
+
+async def test_ends_leave_turns_to_others(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who are served meanwhile would wait for one end, but not for one after another."""
+    site = serve([("/", Hello)])
+    clients = [await site.client() for _ in range(3)]
+    for client in clients:
+        assert (await client.get()).text == "hello"
+    turn = 0
+    ended_in: list[int] = []
+
+    def expire(connection: ServerConnection, now: float) -> bool:
+        ended_in.append(turn)
+        return True
+
+    monkeypatch.setattr(ServerConnection, "sweep", expire)
+    site.server._sweep(asyncio.get_running_loop())
+    while len(ended_in) < 3:
+        turn += 1
+        await asyncio.sleep(0)
+    assert all(later - earlier > END_TURNS for earlier, later in pairwise(ended_in))
 
 
 async def test_a_steady_client_is_not_cut_off(serve: Serve) -> None:

@@ -37,8 +37,11 @@ from toolkit.util import Configurable
 
 #: The sweep comes at least this often, and never more often than the other, in seconds.
 MAX_SWEEP, MIN_SWEEP = 1.0, 0.02
-#: Seconds after which a sweep gives others their turn, as it does after each that it has ended.
+#: Seconds after which a sweep gives others their turn.
 SWEEP_TURN = 0.00005
+#: Turns that a sweep lets pass after a connection that it has ended. To end one takes the server
+#: and the kernel as long as to serve a request, and should not add up for those who wait.
+END_TURNS = 8
 #: Seconds that cancelled handlers get to end, once the time to close has passed.
 CANCEL_GRACE = 1.0
 
@@ -476,19 +479,30 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         self._sweeper = loop.call_later(interval, self._sweep, loop)
 
     def _sweep(
-        self, loop: asyncio.AbstractEventLoop, rest: list[ServerConnection] | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        rest: list[ServerConnection] | None = None,
+        pause: int = 0,
     ) -> None:
         """Look through all connections; one coarse timer spares one per request.
 
         Others get their turn in between, however many there are to look at or to end.
+
+        Args:
+            rest: what is still to be looked at.
+            pause: turns of the loop to let pass before.
         """
+        if pause:
+            self._sweeper = loop.call_soon(self._sweep, loop, rest, pause - 1)
+            return
         self._sweeper = None
         if rest is None:
             rest = self._all()
+        ended = False
         now = loop.time()
         turn_ends = perf_counter() + SWEEP_TURN
         # Each is let go of when it was looked at: all that have ended at once take milliseconds.
-        while rest:
+        while rest and not ended and perf_counter() < turn_ends:
             connection = rest.pop()
             try:
                 ended = connection.sweep(now)
@@ -497,11 +511,9 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
                 app_log.error("Uncaught exception in a sweep", exc_info=True)
                 connection.abort()
                 ended = True
-            # What an end costs comes in the next turn: the system lets go of megabytes then.
-            if ended or perf_counter() >= turn_ends:
-                break
         if rest:
-            self._sweeper = loop.call_soon(self._sweep, loop, rest)
+            pause = END_TURNS if ended else 0
+            self._sweeper = loop.call_soon(self._sweep, loop, rest, pause)
         elif self._connections or self._turned_away:
             self._schedule_sweep()
 
