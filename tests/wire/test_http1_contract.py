@@ -203,6 +203,14 @@ def test_an_excerpt_is_short_and_printable() -> None:
         assert excerpt(long).isprintable()
 
 
+def test_a_trusted_head_is_a_checked_one_made_sooner() -> None:
+    fields = [("A", "b")]
+    trusted = ResponseHead.trusted(404, fields, "Gone Away")
+    usual = ResponseHead(404, fields, "Gone Away", checked=True)
+    for name in ResponseHead.__slots__:
+        assert getattr(trusted, name) == getattr(usual, name), name
+
+
 def test_events_and_signals_show_what_they_are() -> None:
     """Their `repr` is short and holds no content."""
     assert repr(RequestHead("GET", "/\n")) == "<RequestHead GET '/\\n' HTTP/1.1>"

@@ -180,9 +180,7 @@ _STEPS = (ChunkedBody._line, ChunkedBody._data, ChunkedBody._end, ChunkedBody._t
 
 
 def make_body(length: int, limits: Limits) -> Body:
-    """Return what reads content of this length, `CHUNKED` or `UNTIL_CLOSE`."""
-    if length > 0:
-        return FixedBody(length)
+    """Return what reads content of no known length: `CHUNKED` or `UNTIL_CLOSE`."""
     return ChunkedBody(limits) if length == CHUNKED else BodyUntilClose()
 
 
