@@ -106,9 +106,12 @@ class Exchange(HTTPConnection):
             RemoteProtocolError: too large or malformed; the answer should be its `status`.
             StreamClosedError: the client is gone.
         """
-        content = self.read_nowait()
-        if content is not None:
-            return content
+        connection = self._connection
+        if connection is not None and connection.exchange is self and self._decoder is None:
+            content = connection.machine.take_content()
+            if content is not None:
+                self._unread = False
+                return content
         pieces: list[bytes] = []
         while piece := await self.read_some(sys.maxsize):
             pieces.append(piece)
@@ -118,16 +121,6 @@ class Exchange(HTTPConnection):
                 if self.content_ended:
                     break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def read_nowait(self) -> bytes | None:
-        """Return the whole content if it came along with its head; None leaves it to `read`."""
-        connection = self._connection
-        if connection is None or connection.exchange is not self or self._decoder is not None:
-            return None
-        content = connection.machine.take_content()
-        if content is not None:
-            self._unread = False
-        return content
 
     def _may_gather(self) -> bool:
         """Say whether only plain content of a known length comes, and nothing behind it."""

@@ -157,11 +157,11 @@ class ServerConnection:
         self.stream.reset()
         return task
 
-    def refuse(self, status: int, reason: str, fields: Fields = ()) -> None:
-        """Answer whatever the client is about to ask, and close."""
+    def refuse(self, status: int, reason: str, fields: Fields = (), linger: bool = True) -> None:
+        """Answer whatever the client is about to ask, and close as `_close` does."""
         error = RemoteProtocolError(reason, status)
         self.machine.fail(error)
-        self._refuse(error, fields)
+        self._refuse(error, fields, linger)
 
     # -- bytes in ------------------------------------------------------------------------
 
@@ -577,10 +577,8 @@ class ServerConnection:
             self.machine.close_after()
         elif phase == "head":
             timeout = self.options.header_timeout
-            error = RemoteProtocolError(f"the request was not whole after {timeout} seconds", 408)
-            self.machine.fail(error)
             # Who sends a head by drips has had his time, and would stay for more of it.
-            self._refuse(error, linger=False)
+            self.refuse(408, f"the request was not whole after {timeout} seconds", linger=False)
         elif phase == "idle":
             self.stream.close()
         else:

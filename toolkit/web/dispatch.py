@@ -83,8 +83,7 @@ async def serve(
             early = head.expect_continue or not handler._prepares
             if early and not _takes(handler, method):
                 raise HTTPError(405)
-            content = exchange.read_nowait()
-            request.body = await exchange.read() if content is None else content
+            request.body = await exchange.read()
         elif streams:
             # What has not come is no form, be it that its token is looked for.
             request.body_arguments, request.files = {}, {}

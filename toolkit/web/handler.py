@@ -738,8 +738,6 @@ class RequestHandler:
             # All are looked at: one that is not UTF-8 is an error, wherever it stands.
             for value in values:
                 text = self.decode_argument(value, name=name)
-            if type(text) is str and text.isprintable():
-                return text.strip() if strip else text
             return clean(text, strip)
         if default is _REQUIRED:
             raise MissingArgumentError(name)

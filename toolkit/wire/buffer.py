@@ -43,12 +43,14 @@ class Buffer:
         """Take at most `size` bytes, without a copy when that is all there is."""
         data, pos = self.data, self.pos
         end = pos + size
-        if pos == 0 and end >= len(data):
-            piece = data
+        if end >= len(data):
+            self.data, self.pos = b"", 0
+            piece = data[pos:] if pos else data
         else:
+            self.pos = end
             piece = data[pos:end]
-        self.skip_to(min(end, len(data)))
-        return piece if isinstance(piece, bytes) else bytes(piece)
+        self.scanned = 0
+        return piece if type(piece) is bytes else bytes(piece)
 
     def skip_to(self, pos: int) -> None:
         """Leave out the bytes before index `pos`."""

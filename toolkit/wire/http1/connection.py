@@ -444,10 +444,7 @@ class Machine:
     def _accept_request(self, head: RequestHead) -> Event:
         self._request = head
         self._empty_lines = 0
-        if head.length:
-            self._start_body(head.length)
-        else:
-            self._in = _END
+        self._start_body(head.length)
         return head
 
     def _accept_interim(self, head: ResponseHead) -> Event:
@@ -492,17 +489,12 @@ class Machine:
         if body is None or self._in != _BODY:
             return None
         left = body.left
-        data, pos = buffer.data, buffer.pos
-        here = len(data) - pos
-        if not left or left > here or left != self._request.length:
+        if not left or left > len(buffer.data) - buffer.pos or left != self._request.length:
             return None
         if self.max_body is not None and left > self.max_body:
             return None
         self._in = _END
         self._body = None
-        if left == here and type(data) is bytes:
-            buffer.data, buffer.pos = b"", 0
-            return data[pos:]
         return buffer.take(left)
 
     def _read_end(self) -> Event:
