@@ -96,16 +96,6 @@ async def test_a_head_without_an_end_is_cut_off(serve: Serve) -> None:
         assert raw == b"" or raw.startswith(b"HTTP/1.1 408 ")
 
 
-async def test_a_head_without_an_end_is_let_go_of_at_once(serve: Serve) -> None:
-    """Its sender had his time, and gets none in which to read the answer."""
-    site = serve([("/", Hello)], header_timeout=SHORT)
-    client = await site.client()
-    await client.send(b"GET / HTTP/1.1\r\n")
-    assert (await client.read_to_end()).startswith(b"HTTP/1.1 408 ")
-    await turns()
-    assert not site.server._connections
-
-
 async def test_empty_lines_are_no_way_to_stay(serve: Serve) -> None:
     site = serve([("/", Hello)], header_timeout=SHORT, idle_connection_timeout=SHORT)
     client = await site.client()

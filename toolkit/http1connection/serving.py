@@ -157,11 +157,11 @@ class ServerConnection:
         self.stream.reset()
         return task
 
-    def refuse(self, status: int, reason: str, fields: Fields = (), linger: bool = True) -> None:
-        """Answer whatever the client is about to ask, and close as `_close` does."""
+    def refuse(self, status: int, reason: str, fields: Fields = ()) -> None:
+        """Answer whatever the client is about to ask, and close."""
         error = RemoteProtocolError(reason, status)
         self.machine.fail(error)
-        self._refuse(error, fields, linger)
+        self._refuse(error, fields)
 
     # -- bytes in ------------------------------------------------------------------------
 
@@ -316,8 +316,8 @@ class ServerConnection:
         gen_log.info("%s HTTP message from %s: %s", what, self.context.remote_ip, error)
         self._refuse(error)
 
-    def _refuse(self, error: RemoteProtocolError, fields: Fields = (), linger: bool = True) -> None:
-        """Answer a request that cannot be read, and close as `_close` does."""
+    def _refuse(self, error: RemoteProtocolError, fields: Fields = ()) -> None:
+        """Answer a request that cannot be read, and close."""
         machine = self.machine
         if isinstance(error, NotHTTPError):
             # Who does not speak HTTP has no use for more than the least of an answer.
@@ -331,7 +331,7 @@ class ServerConnection:
             self.write(
                 machine.send_head(ResponseHead(error.status, fields), f"{error}\n".encode(), True)
             )
-        self._close(linger)
+        self._close()
 
     # -- an unread body ------------------------------------------------------------------
 
@@ -349,12 +349,8 @@ class ServerConnection:
         self._discarded += size
         return self._discarded <= MAX_DISCARD
 
-    def _close(self, linger: bool = True) -> None:
-        """Close once the answer has left.
-
-        Args:
-            linger: whether a client that still sends gets time to read the answer.
-        """
+    def _close(self) -> None:
+        """Close once the answer has left; a client that still sends gets time to read it."""
         stream, machine = self.stream, self.machine
         transport = stream.transport
         if self._closing or transport is None or stream.closed():
@@ -363,7 +359,7 @@ class ServerConnection:
         self._discarded = 0
         machine.take_rest()
         stream.resume_reading()
-        if not linger or machine.quiet or not transport.can_write_eof():
+        if machine.quiet or not transport.can_write_eof():
             self._close_when_sent()
         else:
             # Closing now would make the kernel answer what still comes with a reset, which
@@ -577,8 +573,7 @@ class ServerConnection:
             self.machine.close_after()
         elif phase == "head":
             timeout = self.options.header_timeout
-            # Who sends a head by drips has had his time, and would stay for more of it.
-            self.refuse(408, f"the request was not whole after {timeout} seconds", linger=False)
+            self.refuse(408, f"the request was not whole after {timeout} seconds")
         elif phase == "idle":
             self.stream.close()
         else:
