@@ -247,6 +247,22 @@ async def test_abort_drops_what_was_written(make: Any) -> None:
         assert protocol.error is None
 
 
+async def test_others_are_served_between_both_halves_of_an_abort() -> None:
+    """To let go of a file takes long: what is ready at another one comes before."""
+    lost_before: list[bool] = []
+
+    class Other(Recorder):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            lost_before.append(ended.lost)
+
+    async with opened(ours) as (transport, ended, _), opened(ours, Other()) as (_, _, peer):
+        peer.socket.send(b"x")
+        transport.abort()
+        await until(lambda: ended.lost and bool(lost_before))
+    assert lost_before == [False]
+
+
 @pytest.mark.parametrize("writes", [True, False], ids=["writing", "reading"])
 async def test_a_reset_is_told_to_the_protocol_alone(make: Any, writes: bool) -> None:
     async with opened(make) as (transport, protocol, peer):

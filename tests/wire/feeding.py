@@ -92,6 +92,17 @@ def events(machine: Machine) -> Iterator[Event]:
         yield event
 
 
+def feed(machine: Machine, piece: bytes) -> None:
+    """Feed a piece; when nothing is said to come of it, nothing may, not even an error."""
+    if machine.receive(piece):
+        return
+    try:
+        event = machine.next_event()
+    except RemoteProtocolError as error:
+        raise AssertionError(f"no news in {piece!r}, but an error") from error
+    assert event is NEED_DATA
+
+
 def read(machine: Machine, raw: bytes = b"") -> list[Event]:
     """Feed some bytes and return the events that come of them."""
     if raw:
@@ -115,7 +126,7 @@ def serve(
     said: list[Said] = []
     try:
         for piece in pieces:
-            machine.receive(piece)
+            feed(machine, piece)
             while (event := machine.next_event()) is not NEED_DATA:
                 if event is CLOSED:
                     return join_data(said), None
@@ -162,7 +173,7 @@ def receive_response(
     said: list[Said] = []
     try:
         for piece in pieces:
-            machine.receive(piece)
+            feed(machine, piece)
             said += map(describe, events(machine))
     except RemoteProtocolError as error:
         return join_data(said), error

@@ -58,3 +58,32 @@ def test_a_control_character_is_refused_as_soon_as_it_comes(line: bytes) -> None
     with pytest.raises(RemoteProtocolError) as error:
         filled(line).line(9, 431)
     assert error.value.status == 400
+
+
+def test_a_line_that_has_begun_is_continued() -> None:
+    """Bytes that end no line are taken at once, up to the limit, and are of the line then."""
+    buffer = filled(b"a", b"b")
+    assert buffer.line(5, 431) is None
+    assert buffer.continue_line(b"c")
+    assert buffer.continue_line(b"de")
+    assert not buffer.continue_line(b"f")
+    buffer.append(b"\r\n")
+    assert buffer.line(5, 431) == "abcde"
+
+
+@pytest.mark.parametrize("chunk", [b"\r", b"\n", b"b\r\n", b"\0"])
+def test_what_may_end_a_line_does_not_continue_it(chunk: bytes) -> None:
+    """Nor does a byte that is not allowed in it: `line` has to see them."""
+    buffer = filled(b"a", b"a")
+    assert buffer.line(9, 431) is None
+    assert not buffer.continue_line(chunk)
+    assert len(buffer) == 2
+
+
+@pytest.mark.parametrize("held", [b"", b"a", b"a\r"])
+def test_only_what_was_looked_at_is_continued(held: bytes) -> None:
+    """Nothing, a line that nobody has asked for yet, and one whose end may have begun."""
+    buffer = filled(held[:1], held[1:])
+    if held[1:]:
+        assert buffer.line(9, 431) is None
+    assert not buffer.continue_line(b"b")

@@ -658,6 +658,21 @@ def test_a_machine_that_has_read_all_is_starved() -> None:
     assert not machine.starved()
 
 
+def test_what_comes_amid_a_line_of_a_head_is_no_news() -> None:
+    """As long as nothing is wrong with it; of a line that nobody has begun to read it may be."""
+    machine = Machine(SERVER)
+    assert machine.receive(b"GE")
+    assert machine.next_event() is NEED_DATA
+    assert machine.receive(b"T / HTTP/1.1\r\nX: ")
+    assert machine.next_event() is NEED_DATA
+    assert not machine.receive(b"y")
+    assert not machine.receive(b"z")
+    assert machine.receive(b"\r\nHost: h\r\n\r\n")
+    head = machine.next_event()
+    assert isinstance(head, RequestHead)
+    assert head.fields == [("x", "yz"), ("host", "h")]
+
+
 # -- data that the caller sends itself ---------------------------------------------------------
 
 

@@ -173,11 +173,11 @@ class ServerConnection:
                 self.stream.pause_reading()
             return
         machine = self.machine
-        machine.receive(data)
+        news = machine.receive(data)
         if self.exchange is None:
             if self.stream.blocked:
                 self._next()
-            else:
+            elif news:
                 self._pump()
             return
         self._received += len(data)

@@ -483,10 +483,12 @@ class BaseIOStream(Incoming):
         if self._closed:
             return
         self._closed = True
-        self._end_read()
+        if self._read is not None:
+            self._end_read()
         self._consumer = None
         self.blocked = False
-        self._end_drain(StreamClosedError(real_error=self.error))
+        if self._drain_waiters is not None:
+            self._end_drain(StreamClosedError(real_error=self.error))
         self._call_close_callback()
 
     def _call_close_callback(self) -> None:

@@ -200,9 +200,10 @@ class IOStream(FileSending):
 
         After `abort` the kernel still tries, for minutes if the peer takes nothing.
         """
-        if self.socket is not None:
+        socket = self.socket
+        if socket is not None:
             with contextlib.suppress(OSError):
-                self.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, _NO_LINGER)
+                socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, _NO_LINGER)
         self.abort()
 
     def _finish(self) -> None:

@@ -131,7 +131,8 @@ class WatchingTransport(asyncio.Transport):
         self._tell_full()
 
     def _on_writable(self) -> None:
-        assert self._queue is not None
+        if self._queue is None:
+            return  # aborted, and about to be lost
         try:
             sent = self._send_queue(self._queue)
         except (BlockingIOError, InterruptedError):
@@ -208,26 +209,26 @@ class WatchingTransport(asyncio.Transport):
         self._fail(None)
 
     def _fail(self, error: BaseException | None) -> None:
-        """Send no more, and lose the file in the next turn, as is due to a protocol that writes."""
+        """Send no more, and lose the file in the next turn, as is due to a protocol that writes.
+
+        To let go of it takes as long as to serve a request. A timer comes after the files that
+        are ready, so that those who wait at them do not wait for both halves of an end.
+        """
         self._closing = True
-        self._forget_unsent()
+        self._queue, self._unsent = None, 0
         if self._loop.is_closed():
             self._lose(error)
         else:
-            self._watch_reading(False)
-            self._loop.call_soon(self._lose, error)
-
-    def _forget_unsent(self) -> None:
-        self._queue, self._unsent = None, 0
-        self._watch_writing(False)
+            self._loop.call_later(0, self._lose, error)
 
     def _lose(self, error: BaseException | None) -> None:
         """Tell the protocol that it is over, and close the file."""
         if self._gone:
             return
         self._gone = self._closing = True
+        self._queue, self._unsent = None, 0
         self._watch_reading(False)
-        self._forget_unsent()
+        self._watch_writing(False)
         protocol, self._protocol = self._protocol, None  # which mostly has the transport
         try:
             protocol.connection_lost(error)

@@ -14,12 +14,13 @@ class Buffer:
         scanned: index up to which there was no whole line; beyond `pos` when a line has begun.
     """
 
-    __slots__ = ("data", "pos", "scanned")
+    __slots__ = ("_room", "data", "pos", "scanned")
 
     def __init__(self) -> None:
         self.data: bytes | bytearray = b""
         self.pos = 0
         self.scanned = 0
+        self._room = 0  # that the line which has begun still has, when all of it was scanned
 
     def __len__(self) -> int:
         """Count the unread bytes."""
@@ -38,6 +39,24 @@ class Buffer:
         data += chunk
         self.scanned = max(0, self.scanned - pos)
         self.pos = 0
+
+    def continue_line(self, chunk: bytes) -> bool:
+        """Add what came in if it only continues a line that has begun, and say whether it does.
+
+        `line` would find nothing new then. A line that drips costs little so.
+        """
+        data, size = self.data, len(chunk)
+        if (
+            type(data) is not bytearray
+            or self.scanned != len(data)
+            or size > self._room
+            or chunk.translate(None, FIELD_BYTES)
+        ):
+            return False
+        data += chunk
+        self.scanned += size
+        self._room -= size
+        return True
 
     def take(self, size: int) -> bytes:
         """Take at most `size` bytes, without a copy when that is all there is."""
@@ -94,6 +113,7 @@ class Buffer:
             raise RemoteProtocolError(f"more than {limit} bytes in a line or section", status)
         if not whole:
             self.scanned = end
+            self._room = limit - (end - pos)
             return None
         self.skip_to(end + (1 if bare else 2))
         return data[pos:end].decode("latin-1")

@@ -215,15 +215,23 @@ class Machine:
 
     # -- reading -------------------------------------------------------------------------
 
-    def receive(self, data: bytes) -> None:
-        """Take bytes from the peer; ``b""`` says that it sends no more."""
+    def receive(self, data: bytes) -> bool:
+        """Take bytes from the peer; ``b""`` says that it sends no more.
+
+        Returns:
+            Whether `next_event` may say something new; not amid a line of a head.
+        """
+        buffer = self._buffer
         if not data:
             self._eof = True
-        elif self._buffer.data:
+        elif buffer.data:
+            if self._in == _HEAD and buffer.continue_line(data):
+                return False
             if self._in < _CLOSED:
-                self._buffer.append(data)
+                buffer.append(data)
         else:
-            self._buffer.data = data
+            buffer.data = data
+        return True
 
     def next_event(self) -> Event | Signal:
         """Return the next event of the peer, or the signal that says why there is none.
