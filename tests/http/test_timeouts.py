@@ -119,6 +119,52 @@ async def test_one_that_is_late_does_not_take_the_sweep_from_others(serve: Serve
 # -- idle connections --------------------------------------------------------------------
 
 
+async def test_a_head_on_an_idle_connection_has_its_own_time(serve: Serve) -> None:
+    """It counts from its first bytes, however long the connection was idle and may be so."""
+    site = serve([("/", Hello)])
+    client = await site.client()
+    assert (await client.get()).text == "hello"
+    (connection,) = site.server._connections
+    options = connection.options
+    assert options.header_timeout < options.idle_timeout
+    begun = asyncio.get_running_loop().time()
+    assert not connection.sweep(begun)
+    for line in (b"GET / HTTP/1.1\r\n", b"Host: h\r\n", b"X: y\r\n"):
+        received = connection.machine.unread
+        await client.send(line[:-1])
+        while connection.machine.unread == received:
+            await turns(1)
+        assert not connection.sweep(begun + 1)
+        await client.send(line[-1:])
+    assert not connection.sweep(begun + options.header_timeout)
+    assert connection.sweep(begun + 1 + options.header_timeout)
+    assert (await client.answer()).status == 408
+
+
+async def test_an_idle_connection_is_passed_by_at_a_glance(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be thousands: what one waits for is not asked again while nothing comes."""
+    site = serve([("/", Hello)])
+    client = await site.client()
+    looks: list[ServerConnection] = []
+    look = ServerConnection._waits_for
+
+    def waits_for(connection: ServerConnection) -> tuple[str, int, float | None]:
+        looks.append(connection)
+        return look(connection)
+
+    monkeypatch.setattr(ServerConnection, "_waits_for", waits_for)
+    for _ in range(3):
+        assert (await client.get()).text == "hello"
+        (connection,) = site.server._connections
+        now = asyncio.get_running_loop().time()
+        looks.clear()
+        for later in range(9):
+            assert not connection.sweep(now + later)
+        assert looks == [connection]
+
+
 async def test_a_sweep_ends_one_connection_a_turn(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

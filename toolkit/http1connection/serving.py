@@ -238,6 +238,8 @@ class ServerConnection:
             elif not isinstance(event, EndOfMessage):
                 if event is not NEED_DATA:
                     self._close()
+                elif self._phase == "idle":
+                    self._phase = ""  # a head may have begun, which the sweep is to see
                 return
 
     def _lost(self) -> bool:
@@ -522,6 +524,14 @@ class ServerConnection:
 
     def sweep(self, now: float) -> bool:
         """Say whether the connection has waited too long for what it waits for, and end that."""
+        if (
+            self._phase == "idle"
+            and self._progress == self.requests
+            and now - self._since < self.options.idle_timeout
+            and not self._closing
+        ):
+            # Most are, most of the time, and a thousand of them are looked at each second.
+            return False
         phase, progress, timeout = self._waits_for()
         if phase != self._phase:
             self._phase, self._progress, self._since = phase, progress, now
