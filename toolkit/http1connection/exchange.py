@@ -27,6 +27,7 @@ from toolkit.wire.events import (
     RequestHead,
     ResponseHead,
 )
+from toolkit.wire.pieces import Pieces
 
 if TYPE_CHECKING:
     from toolkit.http1connection.serving import ServerConnection
@@ -112,7 +113,7 @@ class Exchange(HTTPConnection):
             if content is not None:
                 self._unread = False
                 return content
-        pieces: list[bytes] = []
+        pieces = Pieces(self.head.length if self._may_gather() else 0)
         while piece := await self.read_some(sys.maxsize):
             pieces.append(piece)
             if self._may_gather():
@@ -120,7 +121,7 @@ class Exchange(HTTPConnection):
                     await self._open().gather(pieces.append)
                 if self.content_ended:
                     break
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return pieces.take()
 
     def _may_gather(self) -> bool:
         """Say whether only plain content of a known length comes, and nothing behind it."""

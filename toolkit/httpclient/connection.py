@@ -21,6 +21,7 @@ from toolkit.wire.events import (
     ResponseHead,
 )
 from toolkit.wire.http1 import CLIENT, Limits, Machine
+from toolkit.wire.pieces import Pieces
 
 if sys.platform == "linux":
     import fcntl
@@ -178,7 +179,6 @@ class Exchange:
         "_held",
         "_patience",
         "_pieces",
-        "_size",
         "_waiter",
         "begun_time",
         "ended",
@@ -200,8 +200,7 @@ class Exchange:
         self._connection: ClientConnection | None = connection
         self._held = False
         self._patience: asyncio.TimerHandle | None = None
-        self._pieces: list[bytes] = []
-        self._size = 0
+        self._pieces = Pieces()
         self._waiter: Future[None] | None = None
         self.begun_time = time.monotonic()
         self.ended = False
@@ -300,9 +299,7 @@ class Exchange:
                 event = machine.next_event()
                 kind = type(event)
                 if kind is Data:
-                    piece = event.data  # type: ignore[union-attr]  # as `kind` says
-                    self._pieces.append(piece)
-                    self._size += len(piece)
+                    self._pieces.append(event.data)  # type: ignore[union-attr]  # as `kind` says
                 elif kind is ResponseHead:
                     self._take_head(event)  # type: ignore[arg-type]  # as `kind` says
                 elif kind is EndOfMessage:
@@ -317,15 +314,17 @@ class Exchange:
         except RemoteProtocolError as error:
             self.fail(_as_client_error(error))
             return
-        if self._size > HIGH_WATER and not (self.ended or self._held or self.listener):
+        if self._pieces.size > HIGH_WATER and not (self.ended or self._held or self.listener):
             self._held = True
             connection.stream.pause_reading()
-        if self._pieces or self.ended or self.head is not None:
+        if self._pieces.size or self.ended or self.head is not None:
             self._wake()
 
     def _take_head(self, head: ResponseHead) -> None:
         if head.status >= 200:
             self.head = head
+            if self.listener is not None:
+                self._pieces.expected = head.length
             for name, value in head.fields:
                 if name == "keep-alive":
                     self._note_patience(value)
@@ -399,18 +398,13 @@ class Exchange:
             if self.error is not None:
                 raise self.error
             await self._wait()
-        if self.error is not None and not self._pieces:
+        if self.error is not None and not self._pieces.size:
             raise self.error
         return self.head
 
     def take(self) -> bytes:
         """Return what has come of the content and was not read."""
-        pieces = self._pieces
-        if not pieces:
-            return b""
-        self._pieces = []
-        self._size = 0
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return self._pieces.take()
 
     async def read(self) -> bytes:
         """Return the next piece of the content; see `transport.Source.read`."""
@@ -429,7 +423,7 @@ class Exchange:
 
     def close(self) -> None:
         """Give up what is under way; the connection ends with it."""
-        self._pieces = []
+        self._pieces.take()
         if not self.ended:
             self._let_go()
             self._wake()

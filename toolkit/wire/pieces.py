@@ -1,0 +1,54 @@
+"""`Pieces`: content that comes in pieces, and is wanted as one."""
+
+from io import BytesIO
+
+#: Bytes from which on it pays to put content together as it comes.
+LARGE = 128 * 1024
+#: Of content so large, the share that has to be there before memory is taken for all of it: who
+#: promises much and sends little costs no more than that many times what it sends.
+TRUST = 8
+
+
+class Pieces:
+    """Pieces of content, to be taken as one.
+
+    They are kept until then, or where their size is known put together while they come: that takes
+    half the memory, and the memory of each piece is there for the next one.
+
+    Attributes:
+        expected: bytes that they are going to have; 0 or less when that is not known.
+        size: bytes that they have.
+    """
+
+    __slots__ = ("_kept", "_whole", "expected", "size")
+
+    def __init__(self, expected: int = 0) -> None:
+        self._kept: list[bytes] = []
+        self._whole: BytesIO | None = None
+        self.expected = expected
+        self.size = 0
+
+    def append(self, piece: bytes) -> None:
+        """Add a piece."""
+        self.size += len(piece)
+        if self._whole is not None:
+            self._whole.write(piece)
+            return
+        self._kept.append(piece)
+        if LARGE <= self.expected <= self.size * TRUST and self.size < self.expected:
+            # A `BytesIO` gives the very object that it has filled.
+            self._whole = BytesIO(bytes(self.expected))
+            self._whole.writelines(self._kept)
+            self._kept = []
+
+    def take(self) -> bytes:
+        """Return all of them as one; those that are still to come are the next ones."""
+        size, self.size = self.size, 0
+        self.expected -= size
+        kept, whole = self._kept, self._whole
+        if whole is not None:
+            self._whole = None
+            whole.truncate(size)
+            return whole.getvalue()
+        self._kept = []
+        return kept[0] if len(kept) == 1 else b"".join(kept)
