@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import gc
 import gzip
+import random
 import sys
 from collections.abc import Awaitable, Callable
 from types import FrameType
@@ -13,6 +14,7 @@ import pytest
 
 from tests.client.test_pool import OK, Counted, total
 from tests.http.scripted import Caller, Start
+from toolkit.httpclient.connection import ClientConnection
 from toolkit.httpclient.timeouts import Deadlines, Timeouts
 from toolkit.simple_httpclient import (
     HTTPStreamClosedError,
@@ -48,10 +50,14 @@ def answer(content: bytes, fields: bytes = b"", status: bytes = b"200 OK") -> by
     return b"HTTP/1.1 " + status + b"\r\n" + fields + length + b"\r\n" + content
 
 
+#: Bytes that no coding makes small.
+LARGE = random.Random(1).randbytes(600_000)
+
 ANSWERS = [
     (answer(b"hello"), 200, b"hello"),
     (answer(b""), 200, b""),
     (answer(b"x" * 600_000), 200, b"x" * 600_000),
+    (answer(gzip.compress(LARGE), b"Content-Encoding: gzip\r\n"), 200, LARGE),
     (answer(b"gone", status=b"404 No"), 404, b"gone"),
     (answer(b"no", status=b"401 No"), 401, b"no"),
     (answer(gzip.compress(b"small"), b"Content-Encoding: gzip\r\n"), 200, b"small"),
@@ -114,6 +120,57 @@ async def test_what_is_wrong_with_an_answer_is_told_alike(
 
 
 @both
+@pytest.mark.parametrize("size", [1000, 500_000, 599_999])
+async def test_content_that_ends_early_is_told_alike(
+    start: Start, client: SimpleAsyncHTTPClient, ask: Ask, size: int
+) -> None:
+    """However much of it has come."""
+
+    async def script(caller: Caller) -> None:
+        await caller.head()
+        await caller.say(OK)
+        await caller.head()
+        await caller.say(answer(LARGE)[: size - len(LARGE)])
+
+    server = await start(script)
+    await ask(client, server.url())
+    with pytest.raises(HTTPStreamClosedError):
+        await ask(client, server.url())
+    assert total(client) == 0
+
+
+@both
+async def test_bytes_behind_large_content_end_the_connection(
+    start: Start, client: SimpleAsyncHTTPClient, ask: Ask
+) -> None:
+    """As those behind any: the next request has another one."""
+    script = Counted(OK, answer(LARGE) + b"more", OK)
+    server = await start(script)
+    for content in (b"ok", LARGE, b"ok"):
+        assert (await ask(client, server.url()))[1] == content
+    assert script.connections == 2
+
+
+async def test_large_content_is_written_right_to_where_it_is_wanted(
+    start: Start, client: SimpleAsyncHTTPClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first pieces of it tell how much room there has to be; the rest comes past the stream."""
+    server = await start(Counted(OK, answer(LARGE)))
+    seen: list[int] = []
+    receive = ClientConnection._receive
+
+    def count(connection: ClientConnection, data: bytes) -> None:
+        seen.append(len(data))
+        receive(connection, data)
+
+    monkeypatch.setattr(ClientConnection, "_receive", count)
+    await client.get(server.url())
+    seen.clear()
+    assert (await client.get(server.url())).content == LARGE
+    assert sum(seen) < len(LARGE)
+
+
+@both
 async def test_a_request_that_cannot_be_sent_is_told_alike(
     start: Start, client: SimpleAsyncHTTPClient, ask: Ask
 ) -> None:
@@ -157,11 +214,16 @@ class Silent:
         self.ended.set()
 
 
-BEGINNINGS = [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"]
+#: The last one is so large that its content is written right to where it is wanted.
+BEGINNINGS = [
+    b"",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
+    answer(b"x" * 600_000)[:-100_000],
+]
 
 
 @both
-@pytest.mark.parametrize("begin", BEGINNINGS, ids=["silent", "begun"])
+@pytest.mark.parametrize("begin", BEGINNINGS, ids=["silent", "begun", "large"])
 async def test_an_answer_that_takes_too_long_ends_its_connection(
     start: Start, client: SimpleAsyncHTTPClient, ask: Ask, begin: bytes
 ) -> None:
@@ -177,7 +239,7 @@ async def test_an_answer_that_takes_too_long_ends_its_connection(
 
 
 @both
-@pytest.mark.parametrize("begin", BEGINNINGS, ids=["silent", "begun"])
+@pytest.mark.parametrize("begin", BEGINNINGS, ids=["silent", "begun", "large"])
 async def test_a_request_that_is_cancelled_ends_its_connection(
     start: Start, client: SimpleAsyncHTTPClient, ask: Ask, begin: bytes
 ) -> None:

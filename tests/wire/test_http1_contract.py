@@ -432,6 +432,36 @@ def test_content_past_the_limit_is_not_taken() -> None:
         machine.next_event()
 
 
+def test_content_may_come_past_the_machine() -> None:
+    """What was read elsewhere is counted, and the end is the machine's to tell."""
+    machine = Machine(SERVER)
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n"
+    first = read(machine, head + b"ab")[-1]
+    assert isinstance(first, Data)
+    machine.skip_content(3)
+    assert machine.body_left == 4
+    machine.skip_content(4)
+    assert machine.body_ended
+    assert [type(event) for event in events(machine)] == [EndOfMessage]
+
+
+@pytest.mark.parametrize(
+    ("raw", "size"),
+    [
+        (b"Content-Length: 9\r\n\r\n", 1),
+        (b"Content-Length: 9\r\n\r\nab", 8),
+        (b"Transfer-Encoding: chunked\r\n\r\n9\r\nab", 1),
+        (b"\r\n", 1),
+    ],
+    ids=["nothing read", "too much", "in chunks", "no content"],
+)
+def test_other_content_may_not(raw: bytes, size: int) -> None:
+    """What is left of it has to be known, and the limit to have been looked at."""
+    machine = server_after(b"POST / HTTP/1.1\r\nHost: h\r\n" + raw)
+    with pytest.raises(ValueError, match="read elsewhere"):
+        machine.skip_content(size)
+
+
 def test_content_without_a_limit_is_taken() -> None:
     machine = posting(b"abc", 3, Limits(body=2))
     machine.max_body = None

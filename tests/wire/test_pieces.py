@@ -67,3 +67,32 @@ def test_a_promise_takes_no_memory_by_itself() -> None:
     finally:
         tracemalloc.stop()
     assert peak < TRUST * SIZE
+
+
+def test_room_is_there_for_all_but_the_last_byte() -> None:
+    """What is written into it is as if it had been added."""
+    pieces = Pieces(SIZE)
+    assert pieces.room() is None
+    pieces.append(CONTENT[:LARGE])
+    room = pieces.room()
+    assert room is not None
+    assert len(room) == SIZE - LARGE - 1
+    room[:10] = CONTENT[LARGE : LARGE + 10]
+    room.release()
+    pieces.filled(10)
+    pieces.append(CONTENT[LARGE + 10 : -10])
+    assert pieces.room() is None  # for so little
+    pieces.append(CONTENT[-10:])
+    assert pieces.take() == CONTENT
+
+
+def test_what_was_filled_is_taken_though_it_is_not_all() -> None:
+    """Also while a transport still holds the room."""
+    pieces = Pieces(SIZE)
+    pieces.append(CONTENT[:LARGE])
+    room = pieces.room()
+    assert room is not None
+    with room:
+        room[:10] = CONTENT[LARGE : LARGE + 10]
+        pieces.filled(10)
+        assert pieces.take() == CONTENT[: LARGE + 10]

@@ -10,6 +10,7 @@ from typing import Any
 from toolkit.concurrent import Future
 from toolkit.httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
 from toolkit.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
+from toolkit.iostream.filling import PushFiller
 from toolkit.log import gen_log
 from toolkit.wire.errors import RemoteProtocolError
 from toolkit.wire.events import (
@@ -176,6 +177,7 @@ class Exchange:
 
     __slots__ = (
         "_connection",
+        "_filler",
         "_held",
         "_patience",
         "_pieces",
@@ -198,6 +200,7 @@ class Exchange:
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection: ClientConnection | None = connection
+        self._filler: PushFiller | None = None
         self._held = False
         self._patience: asyncio.TimerHandle | None = None
         self._pieces = Pieces()
@@ -319,6 +322,27 @@ class Exchange:
             connection.stream.pause_reading()
         if self._pieces.size or self.ended or self.head is not None:
             self._wake()
+        if self.listener is not None and not self.ended:
+            self._fill(connection)
+
+    def _fill(self, connection: ClientConnection) -> None:
+        """Have the rest of a large content written right to where it is wanted."""
+        room = self._pieces.room()
+        if room is not None:
+            self._filler = connection.stream.push_into(room, self._filled)
+
+    def _filled(self, size: int) -> None:
+        """Take note of what came so."""
+        self._filler = None
+        self._pieces.filled(size)
+        if self._connection is not None:
+            self._connection.machine.skip_content(size)
+
+    def _stop_filling(self) -> None:
+        filler, self._filler = self._filler, None
+        if filler is not None:
+            filler.stop()
+            self._pieces.filled(filler.filled)
 
     def _take_head(self, head: ResponseHead) -> None:
         if head.status >= 200:
@@ -354,6 +378,7 @@ class Exchange:
         """End with an error, which the reader gets after what came before it."""
         if self.error is None and not self.ended:
             self.error = error
+            self._stop_filling()
             self._let_go()
             self._wake()
 
@@ -423,6 +448,7 @@ class Exchange:
 
     def close(self) -> None:
         """Give up what is under way; the connection ends with it."""
+        self._stop_filling()
         self._pieces.take()
         if not self.ended:
             self._let_go()

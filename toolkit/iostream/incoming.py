@@ -9,7 +9,7 @@ from toolkit.concurrent import Future
 from toolkit.ioloop import IOLoop
 from toolkit.iostream.descriptor import DescriptorTransport
 from toolkit.iostream.errors import StreamBufferFullError, StreamClosedError, UnsatisfiableReadError
-from toolkit.iostream.filling import Filler
+from toolkit.iostream.filling import PushFiller, ReadFiller
 from toolkit.iostream.reads import (
     PendingRead,
     ReadBytes,
@@ -357,7 +357,7 @@ class Incoming(asyncio.Protocol):
         """Have what comes written right into the reader's buffer."""
         transport = self._transport
         if transport is not None and len(read.target) - read.filled >= IN_PLACE_MIN:
-            transport.set_protocol(Filler(self, transport, read, future, self._filled))
+            transport.set_protocol(ReadFiller(self, transport, read, future, self._filled))
 
     def _into_done(self, future: "Future[Any]") -> None:
         """Let go of the buffer of a cancelled read."""
@@ -365,7 +365,7 @@ class Incoming(asyncio.Protocol):
             self._drop_read()
 
     def _filled(self) -> None:
-        """Take note that `Filler` brought all that the read wanted."""
+        """Take note that `ReadFiller` brought all that the read wanted."""
         self._try_read()
         if self._read is None and self._on_demand:
             self._full = True
@@ -394,6 +394,24 @@ class Incoming(asyncio.Protocol):
         self._full = False
         self._flow()
         self._push()
+
+    def push_into(self, target: memoryview, ended: Callable[[int], None]) -> PushFiller | None:
+        """In push mode, have what comes next written right into `target`, past the consumer.
+
+        Args:
+            target: writable bytes; it is released at the end.
+            ended: called once, with the number of bytes that were written: when `target` is full,
+                or no more comes. What comes then goes to the consumer, as does the end.
+        Returns:
+            What can stop it before; None where it cannot be, since the stream is closed or holds
+            bytes back.
+        """
+        transport = self._transport
+        if transport is None or self._closed or self._held or self._data or self._eof:
+            return None
+        filler = PushFiller(self, transport, target, ended)
+        transport.set_protocol(filler)
+        return filler
 
     def _push(self) -> None:
         """Hand on what came while it could not be pushed."""

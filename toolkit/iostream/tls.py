@@ -191,23 +191,17 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
     def _deliver(self) -> None:
         """Hand on what can be decrypted."""
         chunks: list[bytes] = []
-        incoming = self._incoming
         more = True
         try:
             while more and not self._ended:
                 if self._buffered and not chunks:
-                    buffer = self._protocol.get_buffer(-1)
-                    size = self._tls.read(len(buffer), buffer)
-                    if size:
-                        self._protocol.buffer_updated(size)
-                    self._ended = not size
+                    self._fill()
                 else:
                     chunk = self._tls.read(READ_SIZE)
                     if chunk:
                         chunks.append(chunk)
                     self._ended = not chunk
-                # To be told by an error that there is no more took longer than a short answer.
-                more = bool(incoming.pending or incoming.eof or self._tls.pending())
+                more = self._has_more()
         except ssl.SSLWantReadError:
             pass
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
@@ -219,6 +213,28 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
         if chunks:
             self._protocol.data_received(chunks[0] if len(chunks) == 1 else b"".join(chunks))
         self._after_reading()
+
+    def _has_more(self) -> bool:
+        # To be told by an error that there is no more took longer than a short answer.
+        incoming = self._incoming
+        return bool(incoming.pending or incoming.eof or self._tls.pending())
+
+    def _fill(self) -> None:
+        """Decrypt right into the buffer of the protocol, all the records that it has room for."""
+        with memoryview(self._protocol.get_buffer(-1)) as buffer:
+            size, room = 0, len(buffer)
+            try:
+                while size < room and not self._ended:
+                    with buffer[size:] as rest:
+                        decrypted: Any = self._tls.read(room - size, rest)
+                    size += decrypted
+                    self._ended = not decrypted
+                    if not self._has_more():
+                        break
+            finally:
+                buffer.release()  # the protocol may want to let go of it
+                if size:
+                    self._protocol.buffer_updated(size)
 
     def _answer(self) -> None:
         """Send what OpenSSL has to say by itself, to a peer that does not just make it pile up."""

@@ -36,19 +36,36 @@ class Pieces:
             return
         self._kept.append(piece)
         if LARGE <= self.expected <= self.size * TRUST and self.size < self.expected:
-            # A `BytesIO` gives the very object that it has filled.
+            # It gives the very object that it is made of, filled.
             self._whole = BytesIO(bytes(self.expected))
             self._whole.writelines(self._kept)
             self._kept = []
 
+    def room(self) -> memoryview | None:
+        """Return the memory of what is still to come, to be filled; None where there is little.
+
+        The last byte is to come as a piece, with which shows what comes behind it. Before the room
+        is released, and `filled` called, there is nothing else to be done.
+        """
+        whole = self._whole
+        if whole is None or self.expected - self.size < LARGE // 2:
+            return None
+        return whole.getbuffer()[self.size : self.expected - 1]
+
+    def filled(self, size: int) -> None:
+        """Take note that so many bytes were written into the room."""
+        assert self._whole is not None
+        self.size += size
+        self._whole.seek(self.size)
+
     def take(self) -> bytes:
-        """Return all of them as one; those that are still to come are the next ones."""
+        """Return all of them as one; of those that are still to come nothing is expected."""
         size, self.size = self.size, 0
-        self.expected -= size
+        self.expected = 0
         kept, whole = self._kept, self._whole
         if whole is not None:
             self._whole = None
-            whole.truncate(size)
-            return whole.getvalue()
+            content = whole.getvalue()
+            return content if len(content) == size else content[:size]
         self._kept = []
         return kept[0] if len(kept) == 1 else b"".join(kept)

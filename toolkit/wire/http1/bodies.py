@@ -58,6 +58,19 @@ class FixedBody(Body):
             self.ended = not self.left
         return data
 
+    def skip(self, size: int) -> bool:
+        """Take note that so many bytes were read elsewhere; True when they were the last.
+
+        Raises:
+            ValueError: they are more than are left, or nothing was read yet, with which the limit
+                is looked at.
+        """
+        if not self._begun or size > self.left:
+            raise ValueError(f"{size} bytes of content read elsewhere; {self.left} are left")
+        self.left -= size
+        self.ended = not self.left
+        return self.ended
+
 
 class BodyUntilClose(Body):
     """Content that ends where the connection does (RFC 9112 §6.3, item 8)."""

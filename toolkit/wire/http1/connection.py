@@ -505,6 +505,18 @@ class Machine:
         self._body = None
         return buffer.take(left)
 
+    def skip_content(self, size: int) -> None:
+        """Take note that so many bytes of content came past the machine.
+
+        Raises:
+            ValueError: it is none of a known length of which some was read, or not so much is left.
+        """
+        body = self._body
+        if type(body) is not FixedBody:
+            raise ValueError(f"{size} bytes of content read elsewhere; no content of known length")
+        if body.skip(size):
+            self._in = _END
+
     def _read_end(self) -> Event:
         body, self._body = self._body, None
         self._in = _PAUSED
