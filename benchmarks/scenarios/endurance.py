@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import time
 from collections.abc import Sequence
 
 from benchmarks.load import CONNECTIONS, LoadError, run_wrk
@@ -59,6 +60,7 @@ class BusyIdle(Scenario):
             number("req/s beside", "beside_per_second"),
             number("req/CPU-s beside", "beside"),
             number("share kept", "kept", 3),
+            number("idle ones alone, CPU ms/s", "idle_cpu", 1, 1e3),
             number("p99 ms alone", "p99_alone", 2, 1e3),
             number("p99 ms beside", "p99_beside", 2, 1e3),
         ),
@@ -85,6 +87,9 @@ class BusyIdle(Scenario):
                 before = server.cpu_clock()
                 beside = run_wrk(url, sizes.seconds, cores.load)
                 cpu_beside = server.cpu_clock() - before
+                before = server.cpu_clock()
+                time.sleep(sizes.seconds)
+                cpu_idle = server.cpu_clock() - before
                 ask_on(connections)
         values = {
             "alone_per_second": alone.per_second,
@@ -93,13 +98,14 @@ class BusyIdle(Scenario):
             "beside": beside.requests / cpu_beside,
             "p99_alone": alone.p99,
             "p99_beside": beside.p99,
+            "idle_cpu": cpu_idle / sizes.seconds,
         }
         return {**values, "kept": values["beside"] / values["alone"]}
 
     def describe(self, sizes: Sizes) -> str:
         return (
             f"wrk -t1 -c{CONNECTIONS} for {sizes.seconds} s, then again beside {sizes.idle // 2:,} "
-            "connections that were used once, and are used once more at the end"
+            "connections that were used once; then those alone, which are used once more at the end"
         )
 
 
