@@ -3,17 +3,20 @@
 import asyncio
 import gzip
 import json
+import random
 import socket
+import struct
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from tests.http.client import Client, Serve, get, post, turns
-from toolkit.http1connection import Exchange
+from tests.http.client import Client, Serve, Site, get, post, turns
+from toolkit.http1connection import Exchange, ServerConnection
 from toolkit.http1connection.exchange import MAX_RATIO
 from toolkit.web import RequestHandler, stream_request_body
 from toolkit.wire.coding import RATIO_FREE
@@ -537,3 +540,73 @@ async def test_an_exchange_sends_trailers(serve: Serve) -> None:
     assert (answer.text, answer.trailers) == ("hello", [("x-sum", "42")])
     assert refused == ["Content-Length", "X", "a b"]
     assert (await client.get()).trailers == [("x-sum", "42")]
+
+
+# -- large content ---------------------------------------------------------------------------
+
+LARGE = random.Random(2).randbytes(MEBIBYTE)
+#: Of that, as much as has to be there before there is room for the rest.
+ENOUGH = MEBIBYTE // 4
+
+
+class Digest(RequestHandler):
+    """Answers with a digest of what came."""
+
+    def post(self) -> None:
+        self.write(sha256(self.request.body).hexdigest())
+
+    def get(self) -> None:
+        self.write("next")
+
+
+async def begin_large(serve: Serve, **options: Any) -> tuple[Site, Client, ServerConnection]:
+    """Have a client send enough of a large content for the rest to be written to its place."""
+    site = serve([("/", Digest)], **options)
+    client = await site.client()
+    await client.send(post("/", LARGE)[: ENOUGH - MEBIBYTE])
+    (connection,) = site.server._connections
+    while connection._filler is None:
+        await turns(1)
+    return site, client, connection
+
+
+async def test_large_content_is_written_right_to_its_place(serve: Serve) -> None:
+    """Past the machine, which counts it; the next request comes right behind it."""
+    _, client, connection = await begin_large(serve)
+    before = connection.machine.unread
+    await client.send(LARGE[ENOUGH:-1000])
+    while connection._filler is not None and connection._filler.filled < MEBIBYTE - ENOUGH - 1000:
+        await turns(1)
+    assert connection.machine.unread == before == 0
+    await client.send(LARGE[-1000:] + get("/"))
+    assert (await client.answer("POST")).text == sha256(LARGE).hexdigest()
+    assert (await client.answer()).text == "next"
+    assert connection._filler is None
+
+
+async def test_large_content_that_stays_away_gets_408(serve: Serve) -> None:
+    """What was written to its place so far is forgotten."""
+    _, client, _ = await begin_large(serve, body_timeout=0.2)
+    await client.send(LARGE[ENOUGH:-1000])
+    assert (await client.answer("POST")).status == 408
+    await client.expect_end()
+
+
+@pytest.mark.parametrize("way", ["end", "reset"])
+async def test_a_client_that_leaves_within_large_content_is_gone(serve: Serve, way: str) -> None:
+    """Its handler is not called, and nothing is left."""
+    site, client, _ = await begin_large(serve)
+    if way == "reset":
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.sock.close()
+    while site.server._connections:
+        await turns(1)
+
+
+async def test_a_server_that_stops_takes_no_more_of_large_content(serve: Serve) -> None:
+    """The one who waits for it is cancelled."""
+    site, client, connection = await begin_large(serve)
+    site.server.stop()
+    await site.server.close_all_connections(0)
+    assert connection._filler is None
+    await client.expect_end()

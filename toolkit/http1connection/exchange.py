@@ -113,15 +113,25 @@ class Exchange(HTTPConnection):
             if content is not None:
                 self._unread = False
                 return content
-        pieces = Pieces(self.head.length if self._may_gather() else 0)
+        pieces = Pieces()
+        if connection is not None and self._may_gather():
+            pieces.expected = len(self._rest) - self._at + connection.machine.body_left
         while piece := await self.read_some(sys.maxsize):
             pieces.append(piece)
             if self._may_gather():
-                if not self.content_ended:
-                    await self._open().gather(pieces.append)
+                await self._gather(pieces)
                 if self.content_ended:
                     break
         return pieces.take()
+
+    async def _gather(self, pieces: Pieces) -> None:
+        """Add what is still to come of plain content of a known length, or much of it."""
+        room = pieces.room()
+        if room is None and not self.content_ended:
+            await self._open().gather(pieces.append)
+            room = pieces.room()
+        if room is not None:
+            pieces.filled(await self._open().fill(room))
 
     def _may_gather(self) -> bool:
         """Say whether only plain content of a known length comes, and nothing behind it."""

@@ -15,6 +15,7 @@ from toolkit.http1connection.options import (
 )
 from toolkit.httputil import date_now
 from toolkit.iostream import IOStream, StreamClosedError
+from toolkit.iostream.filling import PushFiller
 from toolkit.log import app_log, gen_log
 from toolkit.wire.errors import NotHTTPError, RemoteProtocolError
 from toolkit.wire.events import NEED_DATA, Data, EndOfMessage, Fields, RequestHead, ResponseHead
@@ -53,6 +54,7 @@ class ServerConnection:
         "_closed",
         "_closing",
         "_discarded",
+        "_filler",
         "_held_back",
         "_patience",
         "_phase",
@@ -101,6 +103,7 @@ class ServerConnection:
         self._runner = InPlaceRunner(self.loop, self._ended)
         self._reader: Future[None] | None = None  # the exchange waits for data
         self._take: Callable[[bytes], object] | None = None  # has it as it comes
+        self._filler: PushFiller | None = None  # has it right where it is wanted
         self._discarded = 0
         self._closing = False
         self._held_back = False  # until the client has taken what was sent
@@ -422,6 +425,41 @@ class ServerConnection:
         finally:
             self._take = None
 
+    async def fill(self, room: memoryview) -> int:
+        """Have content of a known length written right into `room`, which is less than is left.
+
+        Args:
+            room: released at the end.
+        Returns:
+            How many bytes came so; fewer than there is room for where others are here already, or
+            the client has sent its last.
+        Raises:
+            StreamClosedError, RemoteProtocolError: as `wait_for_data`.
+        """
+        self.stream.resume_reading()
+        filler = None if self.machine.unread else self.stream.push_into(room, self._filled)
+        if filler is None:
+            room.release()
+            return 0
+        self._filler = filler
+        try:
+            await self.wait_for_data()
+        finally:
+            if self._filler is not None:
+                filler.stop()
+                self._count_filled(filler.filled)
+        return filler.filled
+
+    def _filled(self, size: int) -> None:
+        """Go on where content was written right to its place, as far as it came."""
+        self._count_filled(size)
+        self._wake_reader()
+
+    def _count_filled(self, size: int) -> None:
+        self._filler = None
+        self._received += size
+        self.machine.skip_content(size)
+
     def _wake_reader(self, error: Exception | None = None) -> None:
         reader = self._reader
         if reader is not None and not reader.done():
@@ -530,7 +568,7 @@ class ServerConnection:
             and now - self._since < self.options.idle_timeout
             and not self._closing
         ):
-            # Most are, most of the time, and a thousand of them are looked at each second.
+            # Nothing has come since the last look. Most are so, and there may be thousands.
             return False
         phase, progress, timeout = self._waits_for()
         if phase != self._phase:
@@ -570,7 +608,8 @@ class ServerConnection:
         if self.exchange is not None:
             if self._reader is None:
                 return "handler", self.requests, None
-            return "body", self._received, options.body_timeout
+            filled = 0 if self._filler is None else self._filler.filled
+            return "body", self._received + filled, options.body_timeout
         if self.machine.idle:
             return "idle", self.requests, options.idle_timeout
         return "head", self.requests, options.header_timeout

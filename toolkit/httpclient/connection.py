@@ -322,17 +322,20 @@ class Exchange:
             connection.stream.pause_reading()
         if self._pieces.size or self.ended or self.head is not None:
             self._wake()
-        if self.listener is not None and not self.ended:
-            self._fill(connection)
+        if self.listener is not None and self.head is not None and not self.ended:
+            self._fill(self.head.length, connection.stream)
 
-    def _fill(self, connection: ClientConnection) -> None:
+    def _fill(self, length: int, stream: IOStream) -> None:
         """Have the rest of a large content written right to where it is wanted."""
+        self._pieces.expect(length)
         room = self._pieces.room()
         if room is not None:
-            self._filler = connection.stream.push_into(room, self._filled)
+            self._filler = stream.push_into(room, self._filled)
+            if self._filler is None:
+                room.release()
 
     def _filled(self, size: int) -> None:
-        """Take note of what came so."""
+        """Take note of what came so, all of it or up to the end of the connection."""
         self._filler = None
         self._pieces.filled(size)
         if self._connection is not None:
@@ -347,8 +350,6 @@ class Exchange:
     def _take_head(self, head: ResponseHead) -> None:
         if head.status >= 200:
             self.head = head
-            if self.listener is not None:
-                self._pieces.expected = head.length
             for name, value in head.fields:
                 if name == "keep-alive":
                     self._note_patience(value)

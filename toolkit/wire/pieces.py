@@ -28,16 +28,23 @@ class Pieces:
         self.expected = expected
         self.size = 0
 
-    def append(self, piece: bytes) -> None:
-        """Add a piece."""
+    def append(self, piece: bytes) -> bool:
+        """Add a piece, and say whether there is room for the rest."""
         self.size += len(piece)
         if self._whole is not None:
             self._whole.write(piece)
-            return
-        self._kept.append(piece)
-        if LARGE <= self.expected <= self.size * TRUST and self.size < self.expected:
+        else:
+            self._kept.append(piece)
+            if self.expected >= LARGE:
+                self.expect(self.expected)
+        return self._whole is not None and self._has_room
+
+    def expect(self, size: int) -> None:
+        """Have so many bytes put together, as soon as enough of them are there."""
+        self.expected = size
+        if self._whole is None and LARGE <= size <= self.size * TRUST and self.size < size:
             # It gives the very object that it is made of, filled.
-            self._whole = BytesIO(bytes(self.expected))
+            self._whole = BytesIO(bytes(size))
             self._whole.writelines(self._kept)
             self._kept = []
 
@@ -47,10 +54,13 @@ class Pieces:
         The last byte is to come as a piece, with which shows what comes behind it. Before the room
         is released, and `filled` called, there is nothing else to be done.
         """
-        whole = self._whole
-        if whole is None or self.expected - self.size < LARGE // 2:
+        if self._whole is None or not self._has_room:
             return None
-        return whole.getbuffer()[self.size : self.expected - 1]
+        return self._whole.getbuffer()[self.size : self.expected - 1]
+
+    @property
+    def _has_room(self) -> bool:
+        return self.expected - self.size >= LARGE // 2
 
     def filled(self, size: int) -> None:
         """Take note that so many bytes were written into the room."""
