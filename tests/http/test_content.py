@@ -564,6 +564,8 @@ async def begin_large(serve: Serve, **options: Any) -> tuple[Site, Client, Serve
     site = serve([("/", Digest)], **options)
     client = await site.client()
     await client.send(post("/", LARGE)[: ENOUGH - MEBIBYTE])
+    while not site.server._connections:
+        await turns(1)
     (connection,) = site.server._connections
     while connection._filler is None:
         await turns(1)
