@@ -38,6 +38,7 @@ from toolkit.iostream import UnsatisfiableReadError
 from toolkit.wire.events import Fields
 from toolkit.wire.json_lines import MAX_LINE
 from toolkit.wire.parameters import parse_parameters
+from toolkit.wire.pieces import Pieces
 
 T = TypeVar("T")
 
@@ -292,19 +293,13 @@ class StreamedResponse:
         return self._whole
 
     async def _read_all(self, limit: int | None) -> bytes:
-        read = self._read_piece
-        first = await read()
-        pieces, size = [first], len(first)
-        while piece := first:
-            if limit is not None and size > limit:
+        pieces = Pieces()
+        while piece := await self._read_piece():
+            pieces.append(piece)
+            if limit is not None and pieces.size > limit:
                 self._close()
                 raise UnsatisfiableReadError(f"content of over {limit} bytes, which are allowed")
-            piece = await read()
-            if not piece:
-                break
-            pieces.append(piece)
-            size += len(piece)
-        return first if len(pieces) == 1 else b"".join(pieces)
+        return pieces.take()
 
     async def _read_piece(self) -> bytes:
         """Return the next piece, in the time that the request allows."""

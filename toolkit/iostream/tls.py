@@ -221,9 +221,10 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
 
     def _fill(self) -> None:
         """Decrypt right into the buffer of the protocol, all the records that it has room for."""
-        with memoryview(self._protocol.get_buffer(-1)) as buffer:
-            size, room = 0, len(buffer)
-            try:
+        size = 0
+        try:
+            with memoryview(self._protocol.get_buffer(-1)) as buffer:
+                room = len(buffer)
                 while size < room and not self._ended:
                     with buffer[size:] as rest:
                         decrypted: Any = self._tls.read(room - size, rest)
@@ -231,10 +232,9 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
                     self._ended = not decrypted
                     if not self._has_more():
                         break
-            finally:
-                buffer.release()  # the protocol may want to let go of it
-                if size:
-                    self._protocol.buffer_updated(size)
+        finally:
+            if size:
+                self._protocol.buffer_updated(size)
 
     def _answer(self) -> None:
         """Send what OpenSSL has to say by itself, to a peer that does not just make it pile up."""
