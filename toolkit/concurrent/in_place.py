@@ -61,7 +61,7 @@ class InPlaceRunner:
             was not asked for. By default errors are logged.
     """
 
-    __slots__ = ("_active", "_ended", "_failed", "_loop", "_spare")
+    __slots__ = ("_active", "_carrier", "_ended", "_failed", "_loop", "_spare")
 
     def __init__(
         self,
@@ -72,7 +72,9 @@ class InPlaceRunner:
         self._loop = loop
         self._ended = ended
         self._failed = failed or _log_error
-        self._spare: tuple[_Carrier, asyncio.Task[None]] | None = None
+        # The task that is kept ready, and what it runs.
+        self._spare: asyncio.Task[None] | None = None
+        self._carrier: _Carrier
         self._active: asyncio.Task[None] | None = None
 
     @property
@@ -85,20 +87,26 @@ class InPlaceRunner:
         """The task of the coroutine under way, None without one that waits."""
         return self._active
 
-    def run(self, coroutine: Coroutine[Any, Any, None]) -> bool:
+    def run(
+        self, coroutine: Coroutine[Any, Any, None], context: contextvars.Context | None = None
+    ) -> bool:
         """Step a coroutine; True when it has ended, else a task carries it on.
 
         The runner must not be `busy`.
+
+        Args:
+            context: of the coroutine alone; None for a copy of the current one.
         """
-        if self._spare is None or self._spare[1].done():
-            carrier = _Carrier(self._loop, self._failed)
-            self._spare = carrier, self._loop.create_task(carrier)
-        carrier, task = self._spare
-        context = contextvars.copy_context()
+        task = self._spare
+        if task is None or task.done():
+            self._carrier = _Carrier(self._loop, self._failed)
+            self._spare = task = self._loop.create_task(self._carrier)
+        if context is None:
+            context = contextvars.copy_context()
         try:
             _enter_task(self._loop, task)
         except RuntimeError:
-            return self._run_inside_a_task(coroutine)
+            return self._run_inside_a_task(coroutine, context)
         try:
             send = _idle.pop()
         except IndexError:
@@ -110,7 +118,7 @@ class InPlaceRunner:
                 _idle.append(send)
             else:
                 ended = False
-                carrier.take_over(coroutine, send, context, waits_for)
+                self._carrier.take_over(coroutine, send, context, waits_for)
                 self._active = task
                 task.add_done_callback(self._task_ended)
         except asyncio.CancelledError:
@@ -125,13 +133,15 @@ class InPlaceRunner:
             self._spare = None
         return ended
 
-    def _run_inside_a_task(self, coroutine: Coroutine[Any, Any, None]) -> bool:
+    def _run_inside_a_task(
+        self, coroutine: Coroutine[Any, Any, None], context: contextvars.Context
+    ) -> bool:
         """Do as `run`, with the current task stepped aside meanwhile."""
         outer = asyncio.current_task(self._loop)
         assert outer is not None
         _leave_task(self._loop, outer)
         try:
-            return self.run(coroutine)
+            return self.run(coroutine, context)
         finally:
             _enter_task(self._loop, outer)
 
@@ -151,7 +161,7 @@ class InPlaceRunner:
         """
         spare, self._spare = self._spare, None
         if spare is not None:
-            spare[0].dismiss()
+            self._carrier.dismiss()
         if self._active is None:
             # The runner and the owner of the callbacks would refer to each other for ever.
             self._ended = self._failed = _nothing

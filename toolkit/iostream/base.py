@@ -62,7 +62,8 @@ class BaseIOStream(Incoming):
     ) -> None:
         super().__init__(max_buffer_size, read_chunk_size)
         self.max_write_buffer_size = max_write_buffer_size
-        self.blocked = False  # whether too many bytes wait to be sent
+        # Whether no more should be written now: too many bytes wait, or the stream is closed.
+        self.blocked = False
 
     # -- what a subclass of a program gives ----------------------------------------------
 
@@ -208,7 +209,7 @@ class BaseIOStream(Incoming):
         self._uncork()
         if self._transport is not None and self._transport.get_write_buffer_size():
             self._watch_sending()
-        if not self.blocked and not self._closed:
+        if not self.blocked:
             return self.accepted()
         future = self._loop.create_future()
         if self._closed:
@@ -224,9 +225,7 @@ class BaseIOStream(Incoming):
 
         Mostly it is done already: what is written leaves within the turn of the loop.
         """
-        if self.blocked or self._closed:
-            return self.flushed()
-        return self.io_loop.done
+        return self.flushed() if self.blocked else self.io_loop.done
 
     def write_eof(self) -> None:
         """Tell the peer, after what was written, that no more comes; reading goes on.
@@ -253,7 +252,7 @@ class BaseIOStream(Incoming):
 
     def writing(self) -> bool:
         """Say whether so many bytes wait to be sent that no more should be written."""
-        return self.blocked
+        return self.blocked and not self._closed
 
     @property
     def unsent(self) -> int:
@@ -352,7 +351,7 @@ class BaseIOStream(Incoming):
         """Take note that what was written has left; called by the loop."""
         if self._transport is not None:
             self._transport.set_write_buffer_limits()
-        self.blocked = False
+        self.blocked = self._closed
         self._end_drain(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -486,7 +485,7 @@ class BaseIOStream(Incoming):
         if self._read is not None:
             self._end_read()
         self._consumer = None
-        self.blocked = False
+        self.blocked = True
         if self._drain_waiters is not None:
             self._end_drain(StreamClosedError(real_error=self.error))
         self._call_close_callback()

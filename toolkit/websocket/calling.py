@@ -69,7 +69,7 @@ class Calling(Pinging):
         if self._runner is None:
             self._runner = InPlaceRunner(self._loop, self._handled, self._failed_delegate)
         coroutine = result if type(result) is CoroutineType else _awaited(result)
-        if not self._context.run(self._runner.run, coroutine):
+        if not self._runner.run(coroutine, self._context.copy()):
             self._hold |= BUSY
 
     def _handled(self) -> None:

@@ -165,7 +165,7 @@ class Connection(Calling):
             return  # the one who calls is called from here
         machine = self.machine
         work = 0
-        self._gathered = []
+        self._gathered = b""
         try:
             while not self._hold and self._state < _ENDING:
                 if work >= TURN_WORK and machine.unread:
@@ -192,7 +192,8 @@ class Connection(Calling):
             too_big = error.code == TOO_BIG
             self.fail(Close(TOO_BIG, "message too big") if too_big else Close.for_error(error))
         finally:
-            self._write_gathered()
+            if self._gathered:
+                self._write_gathered()
             self._gathered = None
         if self._hold and machine.unread > HIGH_WATER:
             self._pause()

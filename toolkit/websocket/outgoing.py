@@ -1,7 +1,7 @@
 """`Outgoing`: the half of a connection that sends."""
 
 from toolkit.concurrent import Future
-from toolkit.iostream import IOStream, StreamClosedError
+from toolkit.iostream import IOStream
 from toolkit.websocket.errors import WebSocketClosedError
 from toolkit.websocket.options import ConnectionOptions, SendQueue
 from toolkit.websocket.sending import Backlog
@@ -27,7 +27,6 @@ class Outgoing:
         "_backlog",
         "_farewell",
         "_gathered",
-        "_gathered_size",
         "_pong",
         "_watching",
         "machine",
@@ -40,8 +39,8 @@ class Outgoing:
 
     def __init__(self, options: ConnectionOptions) -> None:
         self.options = options
-        self._gathered: list[bytes] | None = None  # while bytes that came are looked at
-        self._gathered_size = 0
+        # What was sent while bytes that came are looked at; None at other times.
+        self._gathered: bytes | bytearray | None = None
         self._backlog: Backlog | None = None
         self._farewell: Close | None = None  # to be sent after the backlog
         self._pong: bytes | None = None  # answer to the last ping, once there is room for it
@@ -67,20 +66,11 @@ class Outgoing:
         stream = self.stream
         if self._backlog is not None or stream.blocked:
             return self._enqueue(message, queue or self.options.send_queue)
-        gathered = self._gathered
-        if gathered is not None and type(message) is str and len(message) < LARGE // 4:
-            # As `emit` does it, which here saves two calls for each answer.
-            data = self.machine.send(message)
-            gathered.append(data)
-            self._gathered_size += len(data)
-            if self._gathered_size <= MAX_GATHERED:
-                return stream.io_loop.done
-            self._write_gathered()
-        else:
-            try:
-                self._emit_message(message)
-            except StreamClosedError:
-                raise WebSocketClosedError("the connection is closed") from None
+        if self._gathered == b"" and type(message) is str and len(message) < LARGE // 4:
+            # As `_emit_message` does it; mostly there is one answer, and it is short.
+            self._gathered = self.machine.send(message)
+            return stream.io_loop.done
+        self._emit_message(message)
         return self._until_accepted() if stream.writing() else stream.io_loop.done
 
     def _emit_message(self, message: Message) -> None:
@@ -99,6 +89,8 @@ class Outgoing:
         return future
 
     def _enqueue(self, message: Message, queue: SendQueue) -> "Future[None]":
+        if self.stream.closed():
+            raise WebSocketClosedError("the connection is closed")
         if isinstance(message, str):
             message.encode()  # while there is still somebody to hear of an error
         if self._backlog is None:
@@ -165,11 +157,14 @@ class Outgoing:
         gathered = self._gathered
         if gathered is None:
             self.stream.write_nowait(data)
-            return
-        gathered.append(data)
-        self._gathered_size += len(data)
-        if self._gathered_size > MAX_GATHERED:
-            self._write_gathered()
+        elif not gathered:
+            self._gathered = data
+        else:
+            if type(gathered) is not bytearray:
+                self._gathered = gathered = bytearray(gathered)
+            gathered += data
+            if len(gathered) > MAX_GATHERED:
+                self._write_gathered()
 
     def _try_emit(self, data: bytes) -> None:
         if not self.stream.closed():
@@ -178,13 +173,10 @@ class Outgoing:
     def _write_gathered(self) -> None:
         gathered = self._gathered
         if gathered:
-            data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
-            gathered.clear()
-            self._gathered_size = 0
-            try:
-                self.stream.write_nowait(data)
-            except StreamClosedError:
-                return  # it would go to nobody
+            self._gathered = b""
+            # To a stream that is closed it would go to nobody.
+            if not self.stream.closed():
+                self.stream.write_nowait(bytes(gathered))
 
     def _watch(self) -> None:
         """Have `_drained` called when the peer has taken what was written."""

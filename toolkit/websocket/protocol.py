@@ -154,8 +154,7 @@ class WebSocketProtocol13(Connection, WebSocketProtocol):
         self, message: str | bytes | dict[str, Any], binary: bool = False
     ) -> "Future[None]":
         """Send a message; arguments and errors as `WebSocketHandler.write_message`."""
-        # As `is_closing` says it, without another call for each message.
-        if self._state or self.stream.closed():
+        if self._state:  # a stream that is closed `send` sees itself
             raise WebSocketClosedError("the connection is closed")
         if binary or type(message) is not str:
             message = encoded(message, binary)

@@ -6,9 +6,9 @@ from typing import Final
 
 from toolkit.wire.errors import excerpt
 from toolkit.wire.heap import keep_freed
-from toolkit.wire.websocket.codes import INVALID_DATA, TOO_BIG
+from toolkit.wire.websocket.codes import INVALID_DATA
 from toolkit.wire.websocket.deflate import TAIL, Inflater
-from toolkit.wire.websocket.errors import FrameError
+from toolkit.wire.websocket.errors import FrameError, too_big
 from toolkit.wire.websocket.limits import Limits
 
 #: Pieces below this size are copied together, or a message of one byte each would cost thirty
@@ -161,8 +161,3 @@ class Assembly:
         if self._small_size:
             self._flush()
         return "".join(self._texts) if self._text else b"".join(self._parts)
-
-
-def too_big(limit: int) -> FrameError:
-    """Return what is said of a message that is too large."""
-    return FrameError(f"a message of more than {limit} bytes", TOO_BIG)

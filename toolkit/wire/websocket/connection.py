@@ -7,9 +7,9 @@ from typing import Final
 from toolkit.wire.errors import LocalProtocolError, excerpt
 from toolkit.wire.events import CLOSED, NEED_DATA, Signal
 from toolkit.wire.http1 import SERVER, Role
-from toolkit.wire.websocket.assembly import Assembly, decode, not_utf8, too_big
+from toolkit.wire.websocket.assembly import Assembly, decode, not_utf8
 from toolkit.wire.websocket.codes import may_be_sent
-from toolkit.wire.websocket.deflate import TAIL, Deflate, Deflater, Inflater
+from toolkit.wire.websocket.deflate import Deflate, Deflater, Inflater
 from toolkit.wire.websocket.errors import FrameError
 from toolkit.wire.websocket.events import Close, Event, Ping, Pong
 from toolkit.wire.websocket.frames import (
@@ -22,6 +22,7 @@ from toolkit.wire.websocket.frames import (
     PING,
     PONG,
     RSV1,
+    SHORT_HEADS,
     TEXT,
     Prepared,
     encode_close,
@@ -43,9 +44,11 @@ _BAD: Final = sys.maxsize
 #: First bytes of frames that are messages, without and with compression agreed on.
 _PLAIN: Final = frozenset({FIN | TEXT, FIN | BINARY})
 _PACKED: Final = _PLAIN | {FIN | RSV1 | TEXT, FIN | RSV1 | BINARY}
-#: Heads of short texts that a server sends, and what those of longer ones begin with.
-_SHORT_TEXTS: Final = [bytes((FIN | TEXT, size)) for size in range(MAX_SHORT + 1)]
-_LONGER_TEXT: Final = bytes((FIN | TEXT, 126))
+#: First byte of a text that is neither fragmented nor compressed.
+_WHOLE_TEXT: Final = FIN | TEXT
+#: Heads of short ones that a server sends, and what those of longer ones begin with.
+_SHORT_TEXTS: Final = SHORT_HEADS[_WHOLE_TEXT]
+_LONGER_TEXT: Final = bytes((_WHOLE_TEXT, 126))
 _CONTROL: Final = frozenset({CLOSE, PING, PONG})
 
 
@@ -191,19 +194,13 @@ class Machine:
             # Most frames are whole messages that came whole: they are read in one pass. What is
             # not so, or not good, is left to `_read_frame`, which alone decides on errors.
             data, pos = self._data, self._pos
-            if pos == len(data) and self._in < _CLOSED and not self._eof:
-                self._data, self._pos = b"", 0
-                return NEED_DATA
             start = pos + self._head
             if len(data) >= start and self._in == _FRAME and self._assembly is None:
                 first = data[pos]
                 size = data[pos + 1] ^ self._masked
                 if size > MAX_SHORT:
                     start += 2 if size == 126 else 8
-                    shortest = 126 if size == 126 else 0x10000
-                    size = int.from_bytes(data[pos + 2 : start + 2 - self._head])
-                    if size < shortest:
-                        size = _BAD
+                    size = _whole_size(size, data[pos + 2 : start + 2 - self._head])
                 end = start + size
                 if end <= len(data) and size <= self._limits.message and first in self._kinds:
                     payload = data[start:end]
@@ -214,9 +211,14 @@ class Machine:
                         self._data, self._pos = b"", 0  # An idle connection keeps no chunk.
                     else:
                         self._pos = end
-                    if first & RSV1:
-                        payload = self._inflate_whole(payload)
+                    if first == _WHOLE_TEXT:
+                        return payload.decode()
+                    if self._inflater is not None and first & RSV1:
+                        payload = self._inflater.message(payload, self._limits.message)
                     return payload.decode() if first & 0x0F == TEXT else bytes(payload)
+            elif pos == len(data) and self._in < _CLOSED and not self._eof:
+                self._data, self._pos = b"", 0
+                return NEED_DATA
             while self._in < _CLOSED:
                 event = self._read_payload() if self._in == _PAYLOAD else self._read_frame()
                 if event is not None:
@@ -233,20 +235,6 @@ class Machine:
         self._failure = str(error), error.code
         self._drop(_FAILED)
         return error
-
-    def _inflate_whole(self, payload: bytes | bytearray) -> bytes:
-        inflater = self._inflater
-        assert inflater is not None
-        limit = self._limits.message
-        pieces = []
-        size = 0
-        for piece in inflater.inflate(payload + TAIL):
-            size += len(piece)
-            if size > limit:
-                raise too_big(limit)
-            pieces.append(piece)
-        inflater.end()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _drop(self, state: int) -> None:
         """Read nothing more."""
@@ -392,9 +380,11 @@ class Machine:
                 if size <= MAX_SHORT:
                     return _SHORT_TEXTS[size] + payload
                 return _LONGER_TEXT + size.to_bytes(2) + payload
-            return self._send_message(TEXT, payload)
+            start, payload = self._parts(TEXT, payload)
+            return start + payload
         if isinstance(event, (bytes, bytearray, memoryview)):
-            return self._send_message(BINARY, bytes(event))
+            start, payload = self._parts(BINARY, bytes(event))
+            return start + payload
         if isinstance(event, Prepared):
             return self._send_prepared(event)
         if isinstance(event, Close):
@@ -423,25 +413,22 @@ class Machine:
             return self._parts(TEXT, encode_text(message))
         return self._parts(BINARY, bytes(message))
 
-    def _send_message(self, opcode: int, payload: bytes) -> bytes:
-        return b"".join(self._parts(opcode, payload))
-
     def _parts(self, opcode: int, payload: bytes) -> tuple[bytes, bytes]:
         if self._out_opcode:
             raise LocalProtocolError("a message in the middle of another one")
         first = FIN | opcode
-        if len(payload) >= self._threshold:
-            assert self._deflater is not None
+        if self._deflater is not None and len(payload) >= self._threshold:
             payload = self._deflater.compress(payload)
             first |= RSV1
         if self._mask_key is None:
-            return head(first, len(payload)), payload
+            size = len(payload)
+            return SHORT_HEADS[first][size] if size <= MAX_SHORT else head(first, size), payload
         key = self._mask_key()
         return head(first, len(payload), key), mask(payload, key)
 
     def _send_prepared(self, message: Prepared) -> bytes:
         if self._mask_key is not None or self._out_opcode:
-            return self._send_message(message.opcode, message.payload)
+            return b"".join(self._parts(message.opcode, message.payload))
         deflate = self._deflate
         if deflate is None or len(message.payload) < deflate.threshold:
             return message.plain()
@@ -475,6 +462,14 @@ class Machine:
             payload = self._deflater.compress(payload, end)
         self._out_opcode = 0 if end else opcode
         return frame(first, payload, self._new_key())
+
+
+def _whole_size(form: int, size: bytes | bytearray) -> int:
+    """Return a length of 2 or 8 bytes; `_BAD` where there is something wrong with it."""
+    if form > 127:  # The bit of the mask is not as it should be.
+        return _BAD
+    number = int.from_bytes(size)
+    return number if number >= (126 if form == 126 else 0x10000) else _BAD
 
 
 def _long_size(form: int, size: int) -> int:

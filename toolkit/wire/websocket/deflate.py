@@ -9,7 +9,7 @@ from typing import Final
 
 from toolkit.wire.grammar import QUOTED_STRING, TCHAR, is_token
 from toolkit.wire.websocket.codes import INVALID_DATA
-from toolkit.wire.websocket.errors import FrameError, HandshakeError
+from toolkit.wire.websocket.errors import FrameError, HandshakeError, too_big
 
 NAME: Final = "permessage-deflate"
 
@@ -27,6 +27,8 @@ MAX_EMPTY_STREAMS: Final = 100
 #: Bytes that zlib gets at once: at the end of a stream it copies what is left of them, and a
 #: stream may have 3 bytes.
 _SLICE: Final = 8 * 1024
+
+_SYNC_FLUSH: Final = zlib.Z_SYNC_FLUSH
 
 #: One extension as it was offered or answered: name and parameters, whose value may be missing.
 Extension = tuple[str, list[tuple[str, str | None]]]
@@ -277,7 +279,7 @@ class Deflater:
         stream = self._stream
         if stream is None:
             stream = self._stream = compressor(self._bits, self._level, self._mem_level)
-        packed = stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)
+        packed = stream.compress(data) + stream.flush(_SYNC_FLUSH)
         if not end:
             return packed
         if not self._takeover:
@@ -302,6 +304,23 @@ class Inflater:
         self._empty = 0
         # None before the first message, and after a final block.
         self._stream: zlib._Decompress | None = None
+
+    def message(self, data: bytes | bytearray, limit: int) -> bytes:
+        """Return what a whole message inflates to.
+
+        Raises:
+            FrameError: 1007, not deflate; 1009, more than `limit` bytes.
+        """
+        packed = data + TAIL
+        if len(packed) > _SLICE:
+            message = _joined(self.inflate(packed), limit)
+        else:
+            message, rest = self._step(packed)
+            if rest or len(message) == PIECE or len(message) > limit:
+                message = _joined(chain((message,), self._steps(rest)), limit)
+        if not self._takeover:
+            self._stream = None
+        return message
 
     def inflate(self, data: bytes | bytearray) -> Iterable[bytes]:
         """Return what `data` inflates to, in pieces of at most `PIECE` bytes.
@@ -352,3 +371,15 @@ class Inflater:
         """Get ready for the next message."""
         if not self._takeover:
             self._stream = None
+
+
+def _joined(pieces: Iterable[bytes], limit: int) -> bytes:
+    """Put pieces together, unless they are too many."""
+    kept = []
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > limit:
+            raise too_big(limit)
+        kept.append(piece)
+    return b"".join(kept)

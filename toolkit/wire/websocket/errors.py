@@ -2,6 +2,7 @@
 
 from toolkit.wire.errors import RemoteProtocolError
 from toolkit.wire.events import Field
+from toolkit.wire.websocket.codes import TOO_BIG
 
 
 class FrameError(RemoteProtocolError):
@@ -27,3 +28,8 @@ class HandshakeError(RemoteProtocolError):
     def __init__(self, message: str, status: int = 400, fields: tuple[Field, ...] = ()) -> None:
         super().__init__(message, status)
         self.fields = fields
+
+
+def too_big(limit: int) -> FrameError:
+    """Return what is said of a message that is too large."""
+    return FrameError(f"a message of more than {limit} bytes", TOO_BIG)

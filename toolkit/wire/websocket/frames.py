@@ -24,6 +24,12 @@ MASKED: Final = 0x80
 #: Largest payload of a control frame (RFC 6455 §5.5), and of the shortest form of a length.
 MAX_SHORT: Final = 125
 
+#: Heads of whole messages of a server, by first byte and size of the payload.
+SHORT_HEADS: Final = {
+    first: [bytes((first, size)) for size in range(MAX_SHORT + 1)]
+    for first in (FIN | TEXT, FIN | BINARY, FIN | RSV1 | TEXT, FIN | RSV1 | BINARY)
+}
+
 
 def head(first: int, size: int, key: bytes = b"") -> bytes:
     """Return what precedes the payload of a frame.
