@@ -7,6 +7,7 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
+from toolkit.concurrent.resumed import Resumable
 from toolkit.log import app_log
 
 # What asyncio gives to those who drive tasks themselves ("Extending asyncio" in its manual).
@@ -248,6 +249,8 @@ class _Carrier(Coroutine[Any, Any, None]):
             # from there.
             if self._waits_for is not None and self._waits_for.cancel():
                 return self._waits_for
+            if isinstance(self._waits_for, Resumable):
+                self._waits_for.give_back()
         return self._step(self._driver.throw, *error)
 
     def _step(self, step: Callable[..., Any], *args: Any) -> Any:

@@ -8,8 +8,9 @@ work; `make bench` has the echo of lines for that.
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine, Generator
+from functools import partial
 from types import GeneratorType
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from toolkit.concurrent.handover import Handover
 
@@ -19,7 +20,6 @@ _T = TypeVar("_T")
 _enter_task = asyncio._enter_task
 _leave_task = asyncio._leave_task
 
-_await = asyncio.Future.__await__
 _cancel = asyncio.Future.cancel
 _set_exception = asyncio.Future.set_exception
 _set_result = asyncio.Future.set_result
@@ -37,8 +37,8 @@ _raise = _nothing.throw
 class Resumable(Handover[_T]):
     """A future that can have the one task that awaits it go on in `set_result`.
 
-    It is awaited without a generator, or an iterator of its own, which would be memory of each
-    connection that waits.
+    It is awaited as any future of asyncio is, without a line of Python. A result that its task
+    cannot take, since it was cancelled meanwhile, is given back by who wakes the task.
 
     Attributes:
         driver: the task that goes on then; None when another one, or nobody, waits. Who makes
@@ -49,32 +49,16 @@ class Resumable(Handover[_T]):
 
     driver: "ResumedTask[Any] | None"
 
-    def __await__(self) -> Generator[Any, None, _T]:
-        if self.done():
-            return _await(self)
-        return self  # type: ignore[return-value]  # an iterator is all that is asked for
+    __await__ = __iter__ = asyncio.Future.__await__
 
-    __iter__ = __await__
-
-    def __next__(self) -> Any:
-        """Return what is to be waited for, which is the future; called by who awaits it."""
-        if not self.done():
-            self._asyncio_future_blocking = True
-            return self
-        raise StopIteration(self.result())
-
-    #: Takes a StopIteration with the result, and raises it: the end of the wait, in terms of
-    #: iterators. To have `__next__` do it took a tenth of the work on a short line.
-    send: ClassVar[Callable[[BaseException], None]] = _raise
-
-    def throw(self, kind: Any, value: Any = None, _traceback: Any = None) -> NoReturn:
-        """End the wait with an exception, such as a cancellation."""
-        self._dropped()
-        raise kind if value is None else value
-
-    def close(self) -> None:
-        """End the wait, as the coroutine is closed."""
-        self._dropped()
+    def add_done_callback(
+        self, fn: Callable[[Any], object], *, context: contextvars.Context | None = None
+    ) -> None:
+        """Have `fn` called with the future when it is done."""
+        task = getattr(fn, "__self__", None)
+        if isinstance(task, asyncio.Task) and not isinstance(task, ResumedTask):
+            fn = partial(_wake_task, task, fn)
+        super().add_done_callback(fn, context=context)
 
     def set_result(self, result: _T) -> None:
         """Set the result, and have the task go on, if it is one that can."""
@@ -100,6 +84,15 @@ class Resumable(Handover[_T]):
         driver, self.driver = self.driver, None
         if driver is not None:
             driver.wake()
+
+
+def _wake_task(
+    task: "asyncio.Task[Any]", wake: Callable[[Any], object], future: Resumable[Any]
+) -> None:
+    """Wake a task of asyncio; one that was cancelled since takes no result."""
+    if task._must_cancel:  # type: ignore[attr-defined]
+        future.give_back()
+    wake(future)
 
 
 def create_resumed_task(
@@ -149,8 +142,7 @@ class ResumedTask(asyncio.Task[_T]):
     # Each idle connection of a server has one.
     __slots__ = ("_context", "_fut_waiter")
 
-    #: What it waits for; None while a step is due. In place it is what it waited for, unless
-    #: the coroutine cancels its own task.
+    #: What it waits for; None while a step is due. In place it is what it waited for.
     _fut_waiter: Any
 
     _must_cancel = False  # whether the next step is to be a cancellation
@@ -190,7 +182,7 @@ class ResumedTask(asyncio.Task[_T]):
             return
         try:
             coroutine: Any = self.get_coro()
-            yielded = self._context.run(coroutine.send, StopIteration(result))
+            yielded = self._context.run(coroutine.send, None)
         except BaseException as end:
             self._end(end)
             if isinstance(end, _EXITS):
@@ -202,7 +194,7 @@ class ResumedTask(asyncio.Task[_T]):
                 isinstance(yielded, Resumable)
                 and yielded.driver is None
                 and not yielded.done()
-                and self._fut_waiter is future
+                and not self._must_cancel
             ):
                 yielded.driver = self
                 self._fut_waiter = yielded
@@ -217,6 +209,8 @@ class ResumedTask(asyncio.Task[_T]):
             self._must_cancel = False
             if not isinstance(error, asyncio.CancelledError):
                 error = self._make_cancelled_error()
+                if isinstance(self._fut_waiter, Resumable):
+                    self._fut_waiter.give_back()
         self._fut_waiter = None
         loop = self.get_loop()
         coroutine: Any = self.get_coro()
@@ -294,7 +288,6 @@ class ResumedTask(asyncio.Task[_T]):
         if not super().cancel(msg):
             return False
         if self._fut_waiter is None or not self._fut_waiter.cancel(msg=msg):
-            self._fut_waiter = None
             self._must_cancel = True
         return True
 
