@@ -124,20 +124,18 @@ class BaseIOStream(Incoming):
         Raises:
             StreamClosedError, StreamBufferFullError: as `write`.
         """
-        transport = self._transport
-        if (
-            transport is None
-            or type(data) is not bytes
-            or self._closed
-            or self.max_write_buffer_size is not None
-        ):
+        corked, transport = self._corked, self._transport
+        if type(data) is not bytes or self.max_write_buffer_size is not None:
             self._write_with_care(data)
-        elif self._corked is None:
-            transport.write(data)
-        elif self._corked:
-            self._keep(self._corked, data)
+        elif corked is not None:
+            if corked:
+                self._keep(corked, data)
+            else:
+                self._corked = data
+        elif transport is None or self._closed:
+            self._write_with_care(data)
         else:
-            self._corked = data
+            transport.write(data)
 
     def gather(self) -> None:
         """Keep what is written from here to the end of this turn of the loop, and send it as one.
@@ -485,6 +483,7 @@ class BaseIOStream(Incoming):
         if self._read is not None:
             self._end_read()
         self._consumer = None
+        self._corked = None
         self.blocked = True
         if self._drain_waiters is not None:
             self._end_drain(StreamClosedError(real_error=self.error))

@@ -143,7 +143,11 @@ class Incoming(asyncio.Protocol):
         target = memoryview(buf).cast("B")
         if target.readonly:
             raise TypeError(f"{type(buf)!r} cannot be written to; a bytearray is allowed")
-        return self._start_read(ReadInto(target, buf, partial), at_once=not len(target))
+        read = ReadInto(target, buf, partial)
+        future = self._start_read(read, at_once=not len(target))
+        if not future.done():
+            self._fill_in_place(read, future)
+        return future
 
     def read_until_close(self) -> Awaitable[bytes]:
         """Read all that comes until the stream is closed; ``b""`` when nothing does.
@@ -155,7 +159,7 @@ class Incoming(asyncio.Protocol):
 
     def reading(self) -> bool:
         """Say whether a read waits."""
-        return self._read_future is not None and not self._read_future.done()
+        return self._read is not None
 
     async def lines(self, max_bytes: int | None = None) -> AsyncIterator[bytes]:
         """Iterate over the lines that come, each with its LF but perhaps the last.
@@ -189,7 +193,9 @@ class Incoming(asyncio.Protocol):
 
     def _start_read(self, read: PendingRead, at_once: bool = False) -> "ReadFuture[Any]":
         if self._read is not None or self._consumer is not None:
-            self._end_cancelled_read(read)
+            if isinstance(read, ReadInto):
+                read.target.release()
+            raise AssertionError("Already reading")
         future: ReadFuture[Any] = ReadFuture(loop=self.io_loop.asyncio_loop)
         future.stream, future.driver = self, None
         self._read, self._read_future = read, future
@@ -214,18 +220,7 @@ class Incoming(asyncio.Protocol):
                 if self.closed() and future.done() and future.exception() is not None:
                     # The caller gets the error here, not from a future that it may never see.
                     raise StreamClosedError(real_error=self.error)
-        if type(read) is ReadInto and not future.done():
-            future.add_done_callback(self._into_done)
-            self._fill_in_place(read, future)
         return future
-
-    def _end_cancelled_read(self, new: PendingRead) -> None:
-        """Make room for another read, if the one before was cancelled."""
-        if self._consumer is not None or self.reading():
-            if isinstance(new, ReadInto):
-                new.target.release()
-            raise AssertionError("Already reading")
-        self._drop_read()
 
     def _try_read(self, seen: int = 0) -> None:
         """Satisfy the waiting read from the buffer, if that is possible yet.
@@ -236,10 +231,6 @@ class Incoming(asyncio.Protocol):
         read, future = self._read, self._read_future
         if read is None or future is None:
             return
-        if future.done():
-            # Cancelled: what has come stays for the next read.
-            self._drop_read()
-            return
         result: Any
         if type(read) is ReadInto:
             self._consume(read.take(self._data, self._position))
@@ -249,13 +240,14 @@ class Incoming(asyncio.Protocol):
             result = read.filled
         else:
             data, position = self._data, self._position
-            ended = (self._closed or self._eof) and self._ended_well()
             try:
-                size = read.find(data, position, seen, ended)
+                size = read.find(data, position, seen)
             except UnsatisfiableReadError as error:
                 gen_log.info("Unsatisfiable read, closing connection: %s", error)
                 self.close(exc_info=error)
                 return
+            if size is None and (self._closed or self._eof) and self._ended_well():
+                size = read.find_at_end(data, position)
             if size is None:
                 if len(data) - position > self.max_buffer_size and not self._closed:
                     self._overflow()
@@ -272,8 +264,21 @@ class Incoming(asyncio.Protocol):
         self._reads = future.driver = self._reads + 1
         if driver is None:
             Future.set_result(future, result)
-        else:
+            return
+        transport = self._transport
+        if (
+            self._corked is not None
+            or transport is None
+            or self._closed
+            or transport.get_write_buffer_size()
+        ):
             driver.deliver(future, result)
+            return
+        # A reader who goes on in place may find many messages in a chunk. What he writes for
+        # each leaves at once: a system call takes longer than his work.
+        self._corked = b""
+        driver.deliver(future, result)
+        self._uncork()
 
     def _drop_read(self) -> None:
         """Forget the waiting read; what a `read_into` that failed had got stays to be read."""
@@ -359,8 +364,11 @@ class Incoming(asyncio.Protocol):
         if transport is not None and len(read.target) - read.filled >= IN_PLACE_MIN:
             transport.set_protocol(ReadFiller(self, transport, read, future, self._filled))
 
-    def _into_done(self, future: "Future[Any]") -> None:
-        """Let go of the buffer of a cancelled read."""
+    def forget(self, future: "ReadFuture[Any]") -> None:
+        """Have what comes be for the next read, as this one was cancelled.
+
+        `ReadFuture` calls it.
+        """
         if self._read_future is future:
             self._drop_read()
 
@@ -457,27 +465,13 @@ class Incoming(asyncio.Protocol):
         if consumer is not None and not self._held:
             consumer(data)
             return
-        seen = 0
         if self._data:
             seen = len(self._data) - self._position
             self._append(data)
+            self._try_read(seen)
         else:
             self._data = data
-        read = self._read
-        if read is not None:
-            transport = self._transport
-            if (
-                transport is not None
-                and self._corked is None
-                and not transport.get_write_buffer_size()
-            ):
-                # A reader who goes on in place may find many messages in this chunk. What he
-                # writes for each leaves at once: a system call takes longer than his work.
-                self._corked = b""
-                self._try_read(seen)
-                self._uncork()
-            else:
-                self._try_read(seen)
+            self._try_read()
         if self._read is None and self._has_enough():
             self._stop_when_enough()
 

@@ -19,6 +19,9 @@ class Reader(Protocol):
     def put_back(self, future: "ReadFuture[Any]") -> None:
         """Have the result of a read be read again."""
 
+    def forget(self, future: "ReadFuture[Any]") -> None:
+        """Have what comes be for the next read, as this one was cancelled."""
+
 
 class ReadFuture(Resumable[_T]):
     """The future of a read; what nobody took of it goes back to the stream.
@@ -41,22 +44,32 @@ class ReadFuture(Resumable[_T]):
         if self.done() and not self.cancelled() and self.exception() is None:
             self.stream.put_back(self)
 
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel the read, unless it is over."""
+        if not super().cancel(msg):
+            return False
+        self.stream.forget(self)
+        return True
+
 
 class PendingRead:
     """What a read wants, which may still have to come."""
 
     __slots__ = ()
 
-    def find(self, data: Buffer, start: int, seen: int, ended: bool) -> int | None:
+    def find(self, data: Buffer, start: int, seen: int) -> int | None:
         """Return how many bytes of ``data[start:]`` satisfy it; None while more are needed.
 
         Args:
             seen: how many of these bytes did not satisfy it before.
-            ended: whether no more comes.
         Raises:
             UnsatisfiableReadError: no amount could.
         """
         raise NotImplementedError
+
+    def find_at_end(self, data: Buffer, start: int) -> int | None:
+        """Return how many of too few bytes satisfy it where no more come; None for none."""
+        return None
 
 
 @dataclass(slots=True)
@@ -66,7 +79,7 @@ class ReadBytes(PendingRead):
     size: int
     partial: bool = False
 
-    def find(self, data: Buffer, start: int, seen: int, ended: bool) -> int | None:
+    def find(self, data: Buffer, start: int, seen: int) -> int | None:
         there = len(data) - start
         if there >= self.size:
             return self.size
@@ -108,15 +121,17 @@ class ReadUntil(PendingRead):
     delimiter: bytes
     max_bytes: int | None = None
 
-    def find(self, data: Buffer, start: int, seen: int, ended: bool) -> int | None:
+    def find(self, data: Buffer, start: int, seen: int) -> int | None:
         delimiter = self.delimiter
-        # It may have begun in what was seen; but for that each byte is searched once.
-        searched = max(0, seen - len(delimiter) + 1) if seen else 0
-        position = data.find(delimiter, start + searched)
-        size = len(data) - start if position < 0 else position - start + len(delimiter)
+        searched = start
+        if seen:
+            # It may have begun in what was seen; but for that each byte is searched once.
+            searched += max(0, seen - len(delimiter) + 1)
+        position = data.find(delimiter, searched)
         if self.max_bytes is not None:
-            check_max_bytes(delimiter, size, self.max_bytes)
-        return None if position < 0 else size
+            end = len(data) if position < 0 else position + len(delimiter)
+            check_max_bytes(delimiter, end - start, self.max_bytes)
+        return None if position < 0 else position + len(delimiter) - start
 
 
 class ReadLine(ReadUntil):
@@ -124,11 +139,8 @@ class ReadLine(ReadUntil):
 
     __slots__ = ()
 
-    def find(self, data: Buffer, start: int, seen: int, ended: bool) -> int | None:
-        size = super().find(data, start, seen, ended)
-        if size is None and ended and start < len(data):
-            return len(data) - start
-        return size
+    def find_at_end(self, data: Buffer, start: int) -> int | None:
+        return len(data) - start or None
 
 
 #: The same ones for all who read alike: to make one takes twice as long as to find it, and an
@@ -148,7 +160,7 @@ class ReadRegex(PendingRead):
     pattern: re.Pattern[bytes]
     max_bytes: int | None = None
 
-    def find(self, data: Buffer, start: int, seen: int, ended: bool) -> int | None:
+    def find(self, data: Buffer, start: int, seen: int) -> int | None:
         # A view, and not a start for the search: "^" is where the unread bytes begin.
         with memoryview(data) as whole, whole[start:] as view:
             match = self.pattern.search(view)
@@ -164,8 +176,11 @@ class ReadRegex(PendingRead):
 class ReadUntilClose(PendingRead):
     """Everything up to the end of the stream."""
 
-    def find(self, data: Buffer, start: int, seen: int, ended: bool) -> int | None:
-        return len(data) - start if ended else None
+    def find(self, data: Buffer, start: int, seen: int) -> int | None:
+        return None
+
+    def find_at_end(self, data: Buffer, start: int) -> int | None:
+        return len(data) - start
 
 
 def check_max_bytes(what: bytes, size: int, limit: int) -> None:
