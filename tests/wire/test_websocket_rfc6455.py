@@ -120,6 +120,15 @@ def test_a_server_must_not_mask() -> None:
     assert code_of(frame(CLOSE), CLIENT) == 1002
 
 
+@pytest.mark.parametrize("role", [SERVER, CLIENT])
+@pytest.mark.parametrize("size", [0, 5, 125, 126, 127])
+def test_the_wrong_mask_bit_is_told_from_a_length(role: Role, size: int) -> None:
+    """§5.1: also where what follows could be a length of 8 bytes, and all of its payload."""
+    second = size if role is SERVER else size | 0x80
+    rest = (1 << 16).to_bytes(8) + as_client(role) + bytes(1 << 16)
+    assert code_of(bytes((BINARY, second)) + rest, role) == 1002
+
+
 def test_every_frame_of_a_client_has_its_own_key() -> None:
     """§5.3: each is asked for; messages, fragments and control frames alike."""
     keys = iter([b"1111", b"2222", b"3333", b"4444", b"5555"])

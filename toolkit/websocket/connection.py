@@ -133,7 +133,7 @@ class Connection(Calling):
         else:
             self._task = create_resumed_task(self._loop, opening, self._opening_ended)
         stream.set_close_callback(self._gone)
-        stream.push_to(self._receive)
+        stream.push_to(self._pump)
 
     def _opening_ended(self, task: "asyncio.Task[None]") -> None:
         self._task = None
@@ -149,28 +149,24 @@ class Connection(Calling):
 
     # -- bytes in ------------------------------------------------------------------------
 
-    def _receive(self, data: bytes) -> None:
-        if self._state >= _ENDING:
-            self._discard(data)
-            return
-        self.machine.receive(data)
-        if not self._hold:
-            self._pump()
-        elif self.machine.unread > HIGH_WATER:
-            self._pause()
+    def _pump(self, data: bytes | None = None) -> None:
+        """Look at what has come, until there is no more or something has to be waited for.
 
-    def _pump(self) -> None:
-        """Look at what has come, until there is no more or something has to be waited for."""
+        Args:
+            data: what has come right now; ``b""`` for the end.
+        """
+        machine = self.machine
+        if data is not None:
+            if self._state >= _ENDING:
+                self._discard(data)
+                return
+            machine.receive(data)
         if self._gathered is not None:
             return  # the one who calls is called from here
-        machine = self.machine
         work = 0
         self._gathered = b""
         try:
             while not self._hold and self._state < _ENDING:
-                if work >= TURN_WORK and machine.unread:
-                    self._go_on_later(0.0)
-                    break
                 event = machine.next_event()
                 kind = type(event)
                 if kind is str or kind is bytes:
@@ -186,6 +182,8 @@ class Connection(Calling):
                 else:
                     work += FRAME_COST
                     self._control(event)
+                if work >= TURN_WORK and machine.unread:
+                    self._go_on_later(0.0)
         except FrameError as error:
             gen_log.debug("Malformed WebSocket data: %s", error)
             # In Tornado's words where it has any.

@@ -14,6 +14,8 @@ MAX_GATHERED = 64 * 1024
 #: Messages from this size on are written by themselves: to copy so much costs more than a
 #: system call.
 LARGE = 64 * 1024
+#: Characters of a text that is not large in any case.
+SHORT = LARGE // 4
 
 
 class Outgoing:
@@ -66,7 +68,8 @@ class Outgoing:
         stream = self.stream
         if self._backlog is not None or stream.blocked:
             return self._enqueue(message, queue or self.options.send_queue)
-        if self._gathered == b"" and type(message) is str and len(message) < LARGE // 4:
+        gathered = self._gathered
+        if gathered is not None and not gathered and type(message) is str and len(message) < SHORT:
             # As `_emit_message` does it; mostly there is one answer, and it is short.
             self._gathered = self.machine.send(message)
             return stream.io_loop.done
@@ -176,7 +179,7 @@ class Outgoing:
             self._gathered = b""
             # To a stream that is closed it would go to nobody.
             if not self.stream.closed():
-                self.stream.write_nowait(bytes(gathered))
+                self.stream.write_nowait(gathered if type(gathered) is bytes else bytes(gathered))
 
     def _watch(self) -> None:
         """Have `_drained` called when the peer has taken what was written."""

@@ -34,10 +34,11 @@ from toolkit.wire.websocket.limits import DEFAULT_LIMITS, Limits
 from toolkit.wire.websocket.masking import mask
 
 # What is read next. Plain numbers, since members of an Enum cost three times as much.
-_FRAME: Final = 0
-_PAYLOAD: Final = 1
-_CLOSED: Final = 2
-_FAILED: Final = 3
+_MESSAGE: Final = 0  # the begin of one, or a control frame; nothing is under way
+_FRAME: Final = 1  # the next frame of a message, or a control frame
+_PAYLOAD: Final = 2
+_CLOSED: Final = 3
+_FAILED: Final = 4
 
 #: Stands for a length that is not in its shortest form; more than any limit allows.
 _BAD: Final = sys.maxsize
@@ -143,7 +144,7 @@ class Machine:
         self._data: bytes | bytearray = b""
         self._pos = 0
         self._eof = False
-        self._in: int = _FRAME
+        self._in: int = _MESSAGE
         self._failure = ("", 0)
         self._assembly: Assembly | None = None
         # The data frame that is being read:
@@ -195,7 +196,7 @@ class Machine:
             # not so, or not good, is left to `_read_frame`, which alone decides on errors.
             data, pos = self._data, self._pos
             start = pos + self._head
-            if len(data) >= start and self._in == _FRAME and self._assembly is None:
+            if len(data) >= start and self._in == _MESSAGE:
                 first = data[pos]
                 size = data[pos + 1] ^ self._masked
                 if size > MAX_SHORT:
@@ -335,9 +336,10 @@ class Machine:
             assembly.add(piece)
             if size < left:
                 return None
-        self._in = _FRAME
         if not self._final:
+            self._in = _FRAME
             return None
+        self._in = _MESSAGE
         self._assembly = None
         return assembly.end()
 
@@ -370,7 +372,7 @@ class Machine:
         """
         if self.close_sent is not None:
             raise LocalProtocolError("nothing may follow a Close")
-        if isinstance(event, str):
+        if type(event) is str or isinstance(event, str):  # the usual type is found sooner
             try:
                 payload = event.encode()
             except UnicodeEncodeError:
