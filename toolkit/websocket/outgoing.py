@@ -1,7 +1,7 @@
 """`Outgoing`: the half of a connection that sends."""
 
 from toolkit.concurrent import Future
-from toolkit.iostream import IOStream
+from toolkit.iostream import IOStream, StreamClosedError
 from toolkit.websocket.errors import WebSocketClosedError
 from toolkit.websocket.options import ConnectionOptions, SendQueue
 from toolkit.websocket.sending import Backlog
@@ -177,9 +177,12 @@ class Outgoing:
         gathered = self._gathered
         if gathered:
             self._gathered = b""
-            # To a stream that is closed it would go to nobody.
-            if not self.stream.closed():
-                self.stream.write_nowait(gathered if type(gathered) is bytes else bytes(gathered))
+            if type(gathered) is bytearray:
+                gathered = bytes(gathered)
+            try:
+                self.stream.write_nowait(gathered)
+            except StreamClosedError:
+                return  # it would go to nobody
 
     def _watch(self) -> None:
         """Have `_drained` called when the peer has taken what was written."""

@@ -94,6 +94,7 @@ class Machine:
         "_inflater",
         "_key",
         "_kinds",
+        "_largest",
         "_left",
         "_limits",
         "_mask_key",
@@ -125,6 +126,7 @@ class Machine:
         self._head, self._masked = (6, MASKED) if role is SERVER else (2, 0)
         self._kinds = _PLAIN if deflate is None else _PACKED
         self._limits = limits
+        self._largest = limits.message
         self._deflate = deflate
         self._deflater: Deflater | None = None
         self._inflater: Inflater | None = None
@@ -191,41 +193,47 @@ class Machine:
             FrameError: the peer broke the protocol or passed a limit. Every later call raises
                 it again.
         """
+        # Most frames are whole messages that came whole: they are read in one pass. What is not
+        # so, or not good, is left to `_read_in_steps`, which alone decides on errors.
+        data, pos = self._data, self._pos
+        have = len(data)
+        start = pos + self._head
+        if have < start or self._in:
+            return self._read_in_steps()
+        first = data[pos]
+        size = data[pos + 1] ^ self._masked
+        if size > MAX_SHORT:
+            start += 2 if size == 126 else 8
+            size = _whole_size(size, data[pos + 2 : start + 2 - self._head])
+        end = start + size
+        if have < end or size > self._largest or first not in self._kinds:
+            return self._read_in_steps()
+        payload = data[start:end]
+        if self._server:
+            payload = mask(payload, data[start - 4 : start])
+        if end < have or self._eof:
+            self._pos = end
+        else:
+            self.emptied = True
+            self._data, self._pos = b"", 0  # An idle connection keeps no chunk.
         try:
-            # Most frames are whole messages that came whole: they are read in one pass. What is
-            # not so, or not good, is left to `_read_frame`, which alone decides on errors.
-            data, pos = self._data, self._pos
-            start = pos + self._head
-            if len(data) >= start and self._in == _MESSAGE:
-                first = data[pos]
-                size = data[pos + 1] ^ self._masked
-                if size > MAX_SHORT:
-                    start += 2 if size == 126 else 8
-                    size = _whole_size(size, data[pos + 2 : start + 2 - self._head])
-                end = start + size
-                if end <= len(data) and size <= self._limits.message and first in self._kinds:
-                    payload = data[start:end]
-                    if self._server:
-                        payload = mask(payload, data[start - 4 : start])
-                    if end == len(data) and not self._eof:
-                        self.emptied = True
-                        self._data, self._pos = b"", 0  # An idle connection keeps no chunk.
-                    else:
-                        self._pos = end
-                    if first == _WHOLE_TEXT:
-                        return payload.decode()
-                    if self._inflater is not None and first & RSV1:
-                        payload = self._inflater.message(payload, self._limits.message)
-                    return payload.decode() if first & 0x0F == TEXT else bytes(payload)
-            elif pos == len(data) and self._in < _CLOSED and not self._eof:
-                self._data, self._pos = b"", 0
-                return NEED_DATA
+            if first == _WHOLE_TEXT:
+                return payload.decode()
+            if first & RSV1 and self._inflater is not None:
+                payload = self._inflater.message(payload, self._largest)
+            return payload.decode() if first & 0x0F == TEXT else bytes(payload)
+        except UnicodeDecodeError as error:
+            raise self._fail(not_utf8(error.object[error.start :])) from None
+        except FrameError as error:
+            raise self._fail(error) from None
+
+    def _read_in_steps(self) -> Event | Signal:
+        """Return the next event where it takes more than a look."""
+        try:
             while self._in < _CLOSED:
                 event = self._read_payload() if self._in == _PAYLOAD else self._read_frame()
                 if event is not None:
                     return event
-        except UnicodeDecodeError as error:
-            raise self._fail(not_utf8(error.object[error.start :])) from None
         except FrameError as error:
             raise self._fail(error) from None
         if self._in == _FAILED:
@@ -245,6 +253,8 @@ class Machine:
 
     def _need_data(self) -> Signal:
         if not self._eof:
+            if self._pos == len(self._data):
+                self._data, self._pos = b"", 0
             return NEED_DATA
         self._drop(_CLOSED)
         return CLOSED
