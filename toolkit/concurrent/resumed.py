@@ -139,13 +139,14 @@ class ResumedTask(asyncio.Task[_T]):
     cancelled, and shows them, but never takes a step.
     """
 
-    # Each idle connection of a server has one.
-    __slots__ = ("_context", "_fut_waiter")
+    # Each idle connection of a server has one. The first two are of asyncio's part too, where it
+    # takes ten times as long to get them.
+    __slots__ = ("_context", "_coro", "_fut_waiter", "_loop", "_must_cancel")
 
     #: What it waits for; None while a step is due. In place it is what it waited for.
     _fut_waiter: Any
 
-    _must_cancel = False  # whether the next step is to be a cancellation
+    _must_cancel: bool  # whether the next step is to be a cancellation
 
     # What asyncio's part gives.
     _cancel_message: Any
@@ -157,8 +158,11 @@ class ResumedTask(asyncio.Task[_T]):
         coroutine: Coroutine[Any, Any, _T],
         context: contextvars.Context,
     ) -> None:
+        self._loop = loop  # type: ignore[misc]  # a slot, and not the property of the base
+        self._coro: Any = coroutine
         self._context = context
         self._fut_waiter = None
+        self._must_cancel = False
         # With a name of the code, not one of its own to be kept for each.
         name = getattr(coroutine, "__qualname__", None)
         super().__init__(coroutine, loop=_UNSCHEDULED, name=name, context=context)
@@ -169,20 +173,19 @@ class ResumedTask(asyncio.Task[_T]):
 
     def wake(self) -> None:
         """Have the task take a step in a turn of its own."""
-        self.get_loop().call_soon(self._step, context=self._context)
+        self._loop.call_soon(self._step, context=self._context)
 
     def deliver(self, future: Resumable[Any], result: Any) -> None:
         """Set the result of the future that the task awaits, and take a step at once."""
         _set_result(future, result)
-        loop = self.get_loop()
+        loop = self._loop
         try:
             _enter_task(loop, self)
         except RuntimeError:
             self.wake()  # another task is at work, in which this one cannot go on
             return
         try:
-            coroutine: Any = self.get_coro()
-            yielded = self._context.run(coroutine.send, None)
+            yielded = self._context.run(self._coro.send, None)
         except BaseException as end:
             self._end(end)
             if isinstance(end, _EXITS):
@@ -212,8 +215,7 @@ class ResumedTask(asyncio.Task[_T]):
                 if isinstance(self._fut_waiter, Resumable):
                     self._fut_waiter.give_back()
         self._fut_waiter = None
-        loop = self.get_loop()
-        coroutine: Any = self.get_coro()
+        loop, coroutine = self._loop, self._coro
         _enter_task(loop, self)
         try:
             yielded = coroutine.send(None) if error is None else coroutine.throw(error)
@@ -233,7 +235,7 @@ class ResumedTask(asyncio.Task[_T]):
             self.wake()
             return
         if (problem := self._problem_with(yielded)) is not None:
-            self.get_loop().call_soon(self._step, RuntimeError(problem), context=self._context)
+            self._loop.call_soon(self._step, RuntimeError(problem), context=self._context)
             return
         yielded._asyncio_future_blocking = False
         if isinstance(yielded, Resumable) and yielded.driver is None and not yielded.done():
@@ -253,7 +255,7 @@ class ResumedTask(asyncio.Task[_T]):
             return f"yield was used instead of yield from in task {self!r} with {yielded!r}"
         if yielded is self:
             return f"Task cannot await on itself: {self!r}"
-        if getattr(yielded, "get_loop", self.get_loop)() is not self.get_loop():
+        if getattr(yielded, "get_loop", self.get_loop)() is not self._loop:
             return f"Task {self!r} got Future {yielded!r} attached to a different loop"
         return None
 
