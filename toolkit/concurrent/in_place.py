@@ -99,7 +99,7 @@ class InPlaceRunner:
             context: of the coroutine alone; None for a copy of the current one.
         """
         task = self._spare
-        if task is None or task.done():
+        if task is None or self._carrier.over:
             self._carrier = _Carrier(self._loop, self._failed)
             self._spare = task = self._loop.create_task(self._carrier)
         if context is None:
@@ -184,6 +184,9 @@ class _Carrier(Coroutine[Any, Any, None]):
     To asyncio it is a coroutine like any other: it passes on what the one that it carries
     waits for, and to that what it is sent. What asyncio shows of the task is that of the other
     one.
+
+    Attributes:
+        over: whether it takes no coroutine any more.
     """
 
     __name__ = __qualname__ = "InPlaceRunner"
@@ -197,7 +200,7 @@ class _Carrier(Coroutine[Any, Any, None]):
         self._context: contextvars.Context | None = None
         self._waits_for: Any = None  # as found in the first step, until the task has seen it
         self._fresh = False
-        self._dismissed = False
+        self.over = False
 
     def take_over(
         self,
@@ -218,7 +221,7 @@ class _Carrier(Coroutine[Any, Any, None]):
 
     def dismiss(self) -> None:
         """End the task, which has nothing to carry."""
-        self._dismissed = True
+        self.over = True
         self._rouse()
 
     def _rouse(self) -> None:
@@ -228,7 +231,7 @@ class _Carrier(Coroutine[Any, Any, None]):
     def send(self, value: Any) -> Any:
         """Take a step; called by the task."""
         if self._coroutine is None:
-            if self._dismissed:
+            if self.over:
                 raise StopIteration
             self._wake = self._loop.create_future()
             self._wake._asyncio_future_blocking = True
@@ -242,6 +245,7 @@ class _Carrier(Coroutine[Any, Any, None]):
         """Take a step with an exception, such as a cancellation; called by the task."""
         if self._coroutine is None:
             # The task was cancelled while it was kept ready, as the end of a program does.
+            self.over = True
             raise error[0] if isinstance(error[0], BaseException) else error[1]
         if self._fresh:
             self._fresh = False

@@ -139,14 +139,14 @@ class ResumedTask(asyncio.Task[_T]):
     cancelled, and shows them, but never takes a step.
     """
 
-    # Each idle connection of a server has one. The first two are of asyncio's part too, where it
-    # takes ten times as long to get them.
-    __slots__ = ("_context", "_coro", "_fut_waiter", "_loop", "_must_cancel")
+    # Each idle connection of a server has one. Loop and coroutine are in asyncio's part too, where
+    # it takes ten times as long to get at them.
+    __slots__ = ("_context", "_coro", "_fut_waiter", "_loop")
 
     #: What it waits for; None while a step is due. In place it is what it waited for.
     _fut_waiter: Any
 
-    _must_cancel: bool  # whether the next step is to be a cancellation
+    _must_cancel = False  # whether the next step is to be a cancellation
 
     # What asyncio's part gives.
     _cancel_message: Any
@@ -162,7 +162,6 @@ class ResumedTask(asyncio.Task[_T]):
         self._coro: Any = coroutine
         self._context = context
         self._fut_waiter = None
-        self._must_cancel = False
         # With a name of the code, not one of its own to be kept for each.
         name = getattr(coroutine, "__qualname__", None)
         super().__init__(coroutine, loop=_UNSCHEDULED, name=name, context=context)

@@ -9,7 +9,7 @@ from typing import Any, Self, cast
 from toolkit.concurrent import Future
 from toolkit.iostream.descriptor import DescriptorTransport
 from toolkit.iostream.errors import StreamBufferFullError, StreamClosedError
-from toolkit.iostream.incoming import Incoming
+from toolkit.iostream.incoming import FULL, Incoming
 from toolkit.iostream.reads import ReadInto
 from toolkit.log import app_log
 
@@ -313,7 +313,10 @@ class BaseIOStream(Incoming):
             return
         if isinstance(transport, DescriptorTransport):
             self._on_demand = self._close_callback is None
-            self._full = self._on_demand and self._read is None and self._consumer is None
+            if self._on_demand and self._read is None and self._consumer is None:
+                self._halt |= FULL
+            else:
+                self._halt &= ~FULL
             self._stopped = True  # so it begins
             self._flow()
         elif self._stopped:
@@ -385,7 +388,7 @@ class BaseIOStream(Incoming):
                 self._open()
             self._on_demand = False
             if not self._data:
-                self._full = False
+                self._halt &= ~FULL
                 self._flow()
 
     def close(self, exc_info: "bool | BaseException | _ExcInfo | None" = False) -> None:

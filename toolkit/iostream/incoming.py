@@ -27,6 +27,9 @@ DEFAULT_MAX_BUFFER_SIZE = 100 * 1024 * 1024
 DEFAULT_READ_CHUNK_SIZE = 64 * 1024
 #: Bytes from which on it pays to have the kernel write into the buffer of `read_into`.
 IN_PLACE_MIN = 16 * 1024
+#: Bits of why a stream takes no more in.
+HELD = 1  # by pause_reading
+FULL = 2  # more waits than anybody has asked for
 #: How some systems report a peer that has just closed.
 RESETS = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
@@ -48,8 +51,7 @@ class Incoming(asyncio.Protocol):
         "_corked",
         "_data",
         "_eof",
-        "_full",
-        "_held",
+        "_halt",
         "_position",
         "_read",
         "_read_future",
@@ -61,7 +63,7 @@ class Incoming(asyncio.Protocol):
     max_buffer_size = DEFAULT_MAX_BUFFER_SIZE
     read_chunk_size = DEFAULT_READ_CHUNK_SIZE
     error: BaseException | None = None
-    _stopped = False  # what follows from that and from _full, as the transport was told
+    _stopped = False  # what follows from _halt, as the transport was told
     _on_demand = False  # whether bytes are taken in only while somebody reads
     _end_told = False  # whether the consumer has heard of the end
 
@@ -83,8 +85,7 @@ class Incoming(asyncio.Protocol):
         # What the reader writes within the callback that brought him bytes; None outside of it.
         self._corked: bytes | bytearray | None = None
         self._consumer: Callable[[bytes], None] | None = None
-        self._held = False  # by pause_reading
-        self._full = False  # more waits than anybody has asked for
+        self._halt = 0  # why no more is taken in: HELD, or FULL, which it never is with a consumer
         self._eof = False
         self._closed = False
 
@@ -212,8 +213,8 @@ class Incoming(asyncio.Protocol):
                 raise StreamClosedError(real_error=self.error)
         if self._transport is None:
             self._open()
-        if self._full:
-            self._full = False
+        if self._halt & FULL:
+            self._halt &= ~FULL
             self._flow()
             if self._on_demand:
                 self._read_now()
@@ -376,7 +377,7 @@ class Incoming(asyncio.Protocol):
         """Take note that `ReadFiller` brought all that the read wanted."""
         self._try_read()
         if self._read is None and self._on_demand:
-            self._full = True
+            self._halt |= FULL
             self._flow()
 
     def _read_now(self) -> None:
@@ -399,7 +400,7 @@ class Incoming(asyncio.Protocol):
             return
         if self._transport is None and not self._closed:
             self._open()
-        self._full = False
+        self._halt &= ~FULL
         self._flow()
         self._push()
 
@@ -415,7 +416,7 @@ class Incoming(asyncio.Protocol):
             bytes back.
         """
         transport = self._transport
-        if transport is None or self._closed or self._held or self._data or self._eof:
+        if transport is None or self._closed or self._halt or self._data or self._eof:
             return None
         filler = PushFiller(self, transport, target, ended)
         transport.set_protocol(filler)
@@ -423,7 +424,7 @@ class Incoming(asyncio.Protocol):
 
     def _push(self) -> None:
         """Hand on what came while it could not be pushed."""
-        if self._data and self._consumer is not None and not self._held:
+        if self._data and self._consumer is not None and not self._halt:
             self._consumer(self._take(len(self._data) - self._position))
         if self._eof and not self._data and self._consumer is not None and not self._end_told:
             self._end_told = True
@@ -438,19 +439,19 @@ class Incoming(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Take no more from the peer, until `resume_reading`."""
-        self._held = True
+        self._halt |= HELD
         self._flow()
 
     def resume_reading(self) -> None:
         """Take from the peer again."""
-        if self._held:
-            self._held = False
+        if self._halt & HELD:
+            self._halt &= ~HELD
             self._flow()
             self._push()
 
     def _flow(self) -> None:
         """Stop or restart the bytes that come in, as things stand."""
-        stopped = self._held or self._full
+        stopped = self._halt != 0
         if stopped != self._stopped and not self._closed:
             self._stopped = stopped
             if self._transport is not None:
@@ -462,7 +463,7 @@ class Incoming(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take a chunk; called by the loop."""
         consumer = self._consumer
-        if consumer is not None and not self._held:
+        if consumer is not None and not self._halt:
             consumer(data)
             return
         if self._data:
@@ -487,5 +488,5 @@ class Incoming(asyncio.Protocol):
 
     def _stop_when_enough(self) -> None:
         if self._read is None and self._consumer is None and self._has_enough():
-            self._full = True
+            self._halt |= FULL
             self._flow()
