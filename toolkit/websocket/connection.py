@@ -42,8 +42,7 @@ _OPENING = 1  # `open` has not ended
 _FULL = 4  # nobody reads those that have come
 _LATER = 8  # a timer or the next turn of the loop goes on
 
-# What the connection is at; only the first one is false.
-_OPEN = 0
+# What the connection is at, if it is not open.
 _CLOSING = 1  # this side has said that it closes
 _ENDING = 2  # nothing more is to be said, or looked at
 
@@ -78,7 +77,6 @@ class Connection(Calling):
         "_paused",
         "_pulled",
         "_server",
-        "_state",
         "_task",
         "close_code",
         "close_reason",
@@ -92,7 +90,6 @@ class Connection(Calling):
         self.close_reason: str | None = None
         self.rooms: set[Room] | None = None
         self._server = server
-        self._state = _OPEN
         self._finished = False
         self._paused = False
         self._discarded = 0
@@ -241,7 +238,7 @@ class Connection(Calling):
         inbox = self._inbox
         if inbox is None:
             self._call(self.handler.on_message, value)
-        elif self._state == _OPEN or inbox.awaited:
+        elif not self._state or inbox.awaited:
             inbox.put(value, len(message))
             if inbox.full:
                 self._hold |= _FULL
@@ -327,7 +324,7 @@ class Connection(Calling):
 
     def is_closing(self) -> bool:
         """Say whether nothing more can be sent."""
-        return self._state != _OPEN or self.stream.closed()
+        return self._state > 0 or self.stream.closed()
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
         """Say that this side is done; a peer that does not answer is cut off after a while.
@@ -335,7 +332,7 @@ class Connection(Calling):
         Raises:
             LocalProtocolError: a code that may not be sent, or a reason of more than 123 bytes.
         """
-        if self._state != _OPEN:
+        if self._state:
             return
         if code is None and reason is not None:
             code = NORMAL
@@ -466,7 +463,7 @@ class Connection(Calling):
 
     def drain(self) -> None:
         """Have the delegate hear that the server is about to stop."""
-        if self._state == _OPEN:
+        if not self._state:
             self._tell(self.handler.on_drain)
 
     def abort(self) -> "asyncio.Task[None] | None":

@@ -21,7 +21,7 @@ from toolkit.websocket.options import (
     SendQueue,
     deflate_options,
 )
-from toolkit.websocket.protocol import WebSocketProtocol13
+from toolkit.websocket.protocol import WebSocketProtocol13, encoded
 from toolkit.websocket.typed import Decode, decoder, encode, load
 from toolkit.wire.events import ResponseHead
 from toolkit.wire.websocket import Close, HandshakeError, answer_request, is_upgrade, read_request
@@ -333,7 +333,9 @@ class WebSocketHandler(RequestHandler):
         connection = self.ws_connection
         if connection is None:
             raise WebSocketClosedError("the connection is not open")
-        return connection.write_message(message, binary)
+        if binary or type(message) is not str:
+            message = encoded(message, binary)
+        return connection.send(message)
 
     def write_json(self, value: Any) -> "Future[None]":
         """Send any value, be it a dataclass, as JSON; the rest as `write_message`."""

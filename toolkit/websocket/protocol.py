@@ -10,9 +10,7 @@ from toolkit.escape import json_encode, native_str, utf8
 from toolkit.iostream import IOStream
 from toolkit.websocket.connection import Connection
 from toolkit.websocket.delegate import Delegate
-from toolkit.websocket.errors import WebSocketClosedError
 from toolkit.websocket.options import ConnectionOptions
-from toolkit.wire.errors import LocalProtocolError
 from toolkit.wire.websocket import CLIENT, SERVER, Agreement, Limits, Machine, accept_key
 
 if TYPE_CHECKING:
@@ -154,14 +152,9 @@ class WebSocketProtocol13(Connection, WebSocketProtocol):
         self, message: str | bytes | dict[str, Any], binary: bool = False
     ) -> "Future[None]":
         """Send a message; arguments and errors as `WebSocketHandler.write_message`."""
-        if self._state:  # a stream that is closed `send` sees itself
-            raise WebSocketClosedError("the connection is closed")
         if binary or type(message) is not str:
             message = encoded(message, binary)
-        try:
-            return self.send(message)
-        except LocalProtocolError as error:
-            raise ValueError(str(error)) from error
+        return self.send(message)
 
     def write_ping(self, data: bytes) -> None:
         """Send a ping.
@@ -169,26 +162,12 @@ class WebSocketProtocol13(Connection, WebSocketProtocol):
         Raises:
             ValueError: more than 125 bytes.
         """
-        try:
-            self.send_ping(data)
-        except LocalProtocolError as error:
-            raise ValueError(str(error)) from error
+        self.send_ping(data)
 
     async def periodic_ping(self) -> None:
         """Send pings as the options ask for it, until the connection is closed."""
         self.start_pinging()
         await self.ended()
-
-    def close(self, code: int | None = None, reason: str | None = None) -> None:
-        """Say that this side is done; a peer that does not answer is cut off after a while.
-
-        Raises:
-            ValueError: a code that may not be sent, or a reason of more than 123 bytes.
-        """
-        try:
-            super().close(code, reason)
-        except LocalProtocolError as error:
-            raise ValueError(str(error)) from error
 
     def on_connection_close(self) -> None:
         """Close the connection at once."""

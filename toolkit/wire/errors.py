@@ -5,7 +5,7 @@ class ProtocolError(Exception):
     """Root of all errors of `toolkit.wire`."""
 
 
-class LocalProtocolError(ProtocolError):
+class LocalProtocolError(ProtocolError, ValueError):
     """Our own side asked for something that the protocol forbids; nothing was sent."""
 
 
