@@ -215,6 +215,34 @@ async def test_an_error_of_on_message_closes_with_1011(
     expect_log(caplog, "toolkit.application", "Uncaught exception GET /")
 
 
+async def test_a_client_that_goes_on_after_an_error_is_heard_out(
+    serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has sent already is thrown away, so that its end is seen, however much it is."""
+    monkeypatch.setattr("toolkit.websocket.connection.LINGER_TIMEOUT", 60.0)
+    connections = []
+
+    class Handler(Failing):
+        async def open(self) -> None:  # type: ignore[override]
+            connections.append(self.ws_connection)
+            await super().open()
+
+    seen: list[Any] = []
+    peer = await Peer.connect(serve([("/", Handler, {"seen": seen})]))
+    await until(lambda: seen == ["open"])
+    # As one chunk, which the kernel does not promise.
+    frames = masked(0x81, b"at once") + 100 * masked(0x82, bytes(2000))
+    assert connections[0] is not None
+    stream = connections[0].stream
+    stream.data_received(frames)
+    event = await peer.event()
+    assert event.code == 1011
+    peer.client.shut()
+    await until(lambda: stream.transport is None)
+    assert seen == ["open", "at once", ("close", 1011, None)]
+    expect_log(caplog, "toolkit.application", "Uncaught exception GET /")
+
+
 async def test_an_error_of_open_closes_with_1011(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:

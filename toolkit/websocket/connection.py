@@ -41,6 +41,7 @@ MAX_DISCARD = 256 * 1024
 _OPENING = 1  # `open` has not ended
 _FULL = 4  # nobody reads those that have come
 _LATER = 8  # a timer or the next turn of the loop goes on
+_OVER = 16  # nothing is looked at any more
 
 # What the connection is at, if it is not open.
 _CLOSING = 1  # this side has said that it closes
@@ -154,7 +155,7 @@ class Connection(Calling):
         """
         machine = self.machine
         if data is not None:
-            if self._state >= _ENDING:
+            if self._hold & _OVER:
                 self._discard(data)
                 return
             machine.receive(data)
@@ -163,7 +164,7 @@ class Connection(Calling):
         work = 0
         self._gathered = b""
         try:
-            while not self._hold and self._state < _ENDING:
+            while not self._hold:
                 event = machine.next_event()
                 kind = type(event)
                 if kind is str or kind is bytes:
@@ -187,14 +188,15 @@ class Connection(Calling):
             too_big = error.code == TOO_BIG
             self.fail(Close(TOO_BIG, "message too big") if too_big else Close.for_error(error))
         finally:
-            if self._gathered:
-                self._write_gathered()
-            self._gathered = None
-        if self._hold and machine.unread > HIGH_WATER:
+            gathered, self._gathered = self._gathered, None
+            if gathered:
+                self._write(gathered)
+        if not self._hold:
+            if self._paused:
+                self._paused = False
+                self.stream.resume_reading()
+        elif machine.unread > HIGH_WATER and not self._hold & _OVER:
             self._pause()
-        elif self._paused and not self._hold:
-            self._paused = False
-            self.stream.resume_reading()
 
     def _pause(self) -> None:
         self._paused = True
@@ -203,7 +205,7 @@ class Connection(Calling):
     def _release(self, what: int) -> None:
         """Go on, if nothing else is waited for."""
         self._hold &= ~what
-        if not self._hold and self._state < _ENDING:
+        if not self._hold:
             self._pump()
         self._settle()
 
@@ -368,6 +370,7 @@ class Connection(Calling):
                 reset the connection, which takes our Close from it.
         """
         self._state = _ENDING
+        self._hold |= _OVER
         self.stop_pinging()
         self._write_gathered()
         stream, transport = self.stream, self.stream.transport
