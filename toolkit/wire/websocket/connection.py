@@ -172,9 +172,9 @@ class Machine:
         self.emptied = False
         if not data:
             self._eof = True
-        elif self._pos == len(self._data):
+        elif not self._data:
             if self._in < _CLOSED:
-                self._data, self._pos = data, 0
+                self._data = data
         else:
             held = self._data
             if isinstance(held, bytearray):
