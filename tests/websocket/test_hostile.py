@@ -12,7 +12,13 @@ import pytest
 
 from tests.http.client import Serve
 from tests.websocket.peers import Echo, Noting, Peer, masked, until
-from toolkit.websocket import SendQueue, WebSocketClosedError, WebSocketHandler, connect
+from toolkit.websocket import (
+    SendQueue,
+    WebSocketClosedError,
+    WebSocketHandler,
+    connect,
+    websocket_connect,
+)
 from toolkit.wire.heap import keep_freed
 from toolkit.wire.websocket import CLOSED, Close, Ping, Pong
 
@@ -222,11 +228,14 @@ async def test_messages_byte_by_byte_are_the_same(serve: Serve, event: Callable[
 
 async def test_a_connection_of_echoes_leaves_nothing_to_the_cycle_collector(serve: Serve) -> None:
     """Neither while it is open nor at its end."""
-    handlers = []
+    alive: list[weakref.ref[Any]] = []
 
     class Handler(Echo):
         def open(self) -> None:
-            handlers.append(weakref.ref(self))
+            alive.extend((weakref.ref(self), weakref.ref(self.ws_connection)))
+
+        async def on_message(self, message: Any) -> None:  # type: ignore[override]
+            super().on_message(message)
 
     peer = await Peer.connect(serve([("/", Handler)]))
     gc.collect()
@@ -237,6 +246,39 @@ async def test_a_connection_of_echoes_leaves_nothing_to_the_cycle_collector(serv
             assert await peer.event() == "x"
         await peer.say(Close(1000))
         await peer.expect_close(1000)
-        await until(lambda: handlers[0]() is None)
+        await until(lambda: not any(reference() for reference in alive))
     finally:
         gc.enable()
+
+
+async def test_a_client_leaves_nothing_to_the_cycle_collector(serve: Serve) -> None:
+    """Not even what its callback refers to, which refers to the client as a rule."""
+    url = f"ws://127.0.0.1:{serve([('/', Echo)]).address[1]}/"
+    seen: list[Any] = []
+
+    async def talk() -> "tuple[weakref.ref[Any], ...]":
+        class Much:
+            """What a callback has gathered."""
+
+        much = Much()
+
+        async def answer(message: Any) -> None:
+            seen.append((message, much)[0])
+            if message == "x":
+                await connection.write_message("y")
+            elif message == "y":
+                connection.close()
+
+        connection = await websocket_connect(url, on_message_callback=answer)
+        await connection.write_message("x")
+        await connection.wait_closed()
+        return weakref.ref(much), weakref.ref(connection), weakref.ref(connection._connection)
+
+    gc.collect()
+    gc.disable()
+    try:
+        alive = await talk()
+        await until(lambda: not any(reference() for reference in alive))
+    finally:
+        gc.enable()
+    assert seen == ["x", "y", None]

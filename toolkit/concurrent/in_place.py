@@ -75,7 +75,7 @@ class InPlaceRunner:
         self._failed = failed or _log_error
         # The task that is kept ready, and what it runs.
         self._spare: asyncio.Task[None] | None = None
-        self._carrier: _Carrier
+        self._carrier: _Carrier | None = None
         self._active: asyncio.Task[None] | None = None
 
     @property
@@ -98,10 +98,10 @@ class InPlaceRunner:
         Args:
             context: of the coroutine alone; None for a copy of the current one.
         """
-        task = self._spare
-        if task is None or self._carrier.over:
-            self._carrier = _Carrier(self._loop, self._failed)
-            self._spare = task = self._loop.create_task(self._carrier)
+        task, carrier = self._spare, self._carrier
+        if task is None or carrier is None or carrier.over:
+            self._carrier = carrier = _Carrier(self._loop, self._failed)
+            self._spare = task = self._loop.create_task(carrier)
         if context is None:
             context = contextvars.copy_context()
         try:
@@ -119,7 +119,7 @@ class InPlaceRunner:
                 _idle.append(send)
             else:
                 ended = False
-                self._carrier.take_over(coroutine, send, context, waits_for)
+                carrier.take_over(coroutine, send, context, waits_for)
                 self._active = task
                 task.add_done_callback(self._task_ended)
         except asyncio.CancelledError:
@@ -131,7 +131,7 @@ class InPlaceRunner:
             _leave_task(self._loop, task)
         # A task that the coroutine cancelled is on its way out, and not for the next one.
         if not ended or task.cancelling():
-            self._spare = None
+            self._spare = self._carrier = None
         return ended
 
     def _run_inside_a_task(
@@ -160,9 +160,10 @@ class InPlaceRunner:
 
         A coroutine under way goes on, and `ended` is still called for it.
         """
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            self._carrier.dismiss()
+        carrier, self._carrier = self._carrier, None
+        self._spare = None
+        if carrier is not None:
+            carrier.dismiss()
         if self._active is None:
             # The runner and the owner of the callbacks would refer to each other for ever.
             self._ended = self._failed = _nothing

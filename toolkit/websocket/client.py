@@ -59,7 +59,8 @@ class WebSocketClientConnection:
         dial: connects, in the place of TCP.
 
     Attributes:
-        connect_future: a task whose result is this object, once it is open.
+        connect_future: a task whose result is this object, once it is open; gone with the
+            connection.
         protocol: the connection while it is open, else None.
         headers: of the server's answer.
         key: what the handshake was made with.
@@ -306,8 +307,12 @@ class WebSocketClientConnection:
         self.close_code = close_code
         self.close_reason = close_reason
         self.protocol = None
-        if self._on_message_callback is not None:
-            result = self._on_message_callback(None)
+        # Both refer to this connection, and what a callback refers to is often large. The next full
+        # collection of cycles may be far away.
+        callback, self._on_message_callback = self._on_message_callback, None
+        del self.connect_future
+        if callback is not None:
+            result = callback(None)
             if result is not None:
                 self.io_loop.add_callback(lambda: result)
         self.on_connection_close()
