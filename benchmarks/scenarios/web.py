@@ -93,9 +93,9 @@ class Web(Scenario):
 
     def check(self, peer: Peer, cores: Cores) -> None:
         with Server(peer, cores.server) as server:
-            self._check(server)
+            self.look_at(server)
 
-    def _check(self, server: Server) -> None:
+    def look_at(self, server: Server) -> None:
         """Ask twice on one connection and look at the answers.
 
         Raises:
@@ -135,7 +135,7 @@ class Web(Scenario):
                 file.write(self.post.content)
                 file.flush()
                 arguments = (file.name, self.post.content_type)
-            self._check(server)
+            self.look_at(server)
             url = f"http://{ADDRESS}:{server.port}{self.path}"
             run_wrk(url, WARM_UP, cores.load, self.script, arguments=arguments)
             before = server.cpu_time()

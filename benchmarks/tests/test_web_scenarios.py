@@ -1,13 +1,16 @@
 """Each row of the web against the servers whose packages are here, and the engines of templates."""
 
+import contextlib
+import functools
 import html
 import importlib.util
 import os
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from benchmarks.peers import ENGINES, Peer
-from benchmarks.process import ServerError
+from benchmarks.process import Server, ServerError
 from benchmarks.scenarios import Cores
 from benchmarks.scenarios.web import WEB, Web, is_json, is_table
 from benchmarks.servers.template_engine import CASES, fill
@@ -27,11 +30,23 @@ def peer_of(row: Web, name: str) -> Peer:
     return next(peer for peer in row.layout.peers if peer.name == name)
 
 
+@pytest.fixture(scope="module")
+def served() -> Iterator[Callable[[Peer], Server]]:
+    """Return a function that gives the server of a peer, which rows of the same one share."""
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def server_of(peer: Peer) -> Server:
+            return stack.enter_context(Server(peer, CORES.server))
+
+        yield server_of
+
+
 @pytest.mark.parametrize("name", ["toolkit-uvloop", "tornado"])
 @pytest.mark.parametrize("row", WEB, ids=lambda row: row.name)
-def test_both_answer_a_row_alike(row: Web, name: str) -> None:
+def test_both_answer_a_row_alike(served: Callable[[Peer], Server], row: Web, name: str) -> None:
     needs("uvloop" if name == "toolkit-uvloop" else name)
-    row.check(peer_of(row, name), CORES)
+    row.look_at(served(peer_of(row, name)))
 
 
 def test_a_row_without_its_route_is_found_out() -> None:
