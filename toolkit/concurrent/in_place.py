@@ -62,7 +62,7 @@ class InPlaceRunner:
             was not asked for. By default errors are logged.
     """
 
-    __slots__ = ("_active", "_carrier", "_ended", "_failed", "_loop", "_spare")
+    __slots__ = ("_active", "_ended", "_failed", "_loop", "_spare")
 
     def __init__(
         self,
@@ -73,9 +73,8 @@ class InPlaceRunner:
         self._loop = loop
         self._ended = ended
         self._failed = failed or _log_error
-        # The task that is kept ready, and what it runs.
-        self._spare: asyncio.Task[None] | None = None
-        self._carrier: _Carrier | None = None
+        # The task that is kept ready, and before it what it runs.
+        self._spare: tuple[_Carrier, asyncio.Task[None]] | None = None
         self._active: asyncio.Task[None] | None = None
 
     @property
@@ -98,10 +97,11 @@ class InPlaceRunner:
         Args:
             context: of the coroutine alone; None for a copy of the current one.
         """
-        task, carrier = self._spare, self._carrier
-        if task is None or carrier is None or carrier.over:
-            self._carrier = carrier = _Carrier(self._loop, self._failed)
-            self._spare = task = self._loop.create_task(carrier)
+        spare = self._spare
+        if spare is None or spare[0].over:
+            fresh = _Carrier(self._loop, self._failed)
+            self._spare = spare = fresh, self._loop.create_task(fresh)
+        carrier, task = spare
         if context is None:
             context = contextvars.copy_context()
         try:
@@ -131,7 +131,7 @@ class InPlaceRunner:
             _leave_task(self._loop, task)
         # A task that the coroutine cancelled is on its way out, and not for the next one.
         if not ended or task.cancelling():
-            self._spare = self._carrier = None
+            self._spare = None
         return ended
 
     def _run_inside_a_task(
@@ -160,10 +160,9 @@ class InPlaceRunner:
 
         A coroutine under way goes on, and `ended` is still called for it.
         """
-        carrier, self._carrier = self._carrier, None
-        self._spare = None
-        if carrier is not None:
-            carrier.dismiss()
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare[0].dismiss()
         if self._active is None:
             # The runner and the owner of the callbacks would refer to each other for ever.
             self._ended = self._failed = _nothing

@@ -140,7 +140,7 @@ class ResumedTask(asyncio.Task[_T]):
     """
 
     # Each idle connection of a server has one. Loop and coroutine are in asyncio's part too, where
-    # it takes ten times as long to get at them.
+    # the interpreter takes the long way to them.
     __slots__ = ("_context", "_coro", "_fut_waiter", "_loop")
 
     #: What it waits for; None while a step is due. In place it is what it waited for.

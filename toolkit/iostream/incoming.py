@@ -213,7 +213,7 @@ class Incoming(asyncio.Protocol):
                 raise StreamClosedError(real_error=self.error)
         if self._transport is None:
             self._open()
-        if self._halt and self._halt & FULL:
+        if self._halt & FULL:
             self._halt &= ~FULL
             self._flow()
             if self._on_demand:
@@ -279,9 +279,7 @@ class Incoming(asyncio.Protocol):
         # each leaves at once: a system call takes longer than his work.
         self._corked = b""
         driver.deliver(future, result)
-        corked, self._corked = self._corked, None
-        if corked and self._transport is not None:
-            self._transport.write(corked)
+        self._uncork()
 
     def _drop_read(self) -> None:
         """Forget the waiting read; what a `read_into` that failed had got stays to be read."""

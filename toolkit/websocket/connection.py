@@ -41,11 +41,7 @@ MAX_DISCARD = 256 * 1024
 _OPENING = 1  # `open` has not ended
 _FULL = 4  # nobody reads those that have come
 _LATER = 8  # a timer or the next turn of the loop goes on
-_OVER = 16  # nothing is looked at any more
-
-# What the connection is at, if it is not open.
-_CLOSING = 1  # this side has said that it closes
-_ENDING = 2  # nothing more is to be said, or looked at
+_OVER = 16  # all is said: nothing is looked at any more
 
 
 class Connection(Calling):
@@ -240,7 +236,7 @@ class Connection(Calling):
         inbox = self._inbox
         if inbox is None:
             self._call(self.handler.on_message, value)
-        elif not self._state or inbox.awaited:
+        elif not self._closing or inbox.awaited:
             inbox.put(value, len(message))
             if inbox.full:
                 self._hold |= _FULL
@@ -263,7 +259,7 @@ class Connection(Calling):
     def _take_late(self, message: str | bytes) -> None:
         """Hand on a message that came too soon."""
         self._hold &= ~_LATER
-        if self._state < _ENDING:
+        if not self._hold & _OVER:
             self._take(message)
         self._release(0)
 
@@ -295,7 +291,7 @@ class Connection(Calling):
         if inbox is None:
             inbox = self._inbox = Inbox(self._loop, self.options.receive_queue)
             self._direct = False
-            if self._state >= _ENDING:
+            if self._hold & _OVER:
                 inbox.end()
         return inbox
 
@@ -317,7 +313,7 @@ class Connection(Calling):
     @property
     def client_terminated(self) -> bool:
         """Whether the other side has ended, or the connection is lost."""
-        return self._state >= _ENDING or self.stream.closed()
+        return bool(self._hold & _OVER) or self.stream.closed()
 
     @property
     def server_terminated(self) -> bool:
@@ -326,7 +322,7 @@ class Connection(Calling):
 
     def is_closing(self) -> bool:
         """Say whether nothing more can be sent."""
-        return self._state > 0 or self.stream.closed()
+        return self._closing or self.stream.closed()
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
         """Say that this side is done; a peer that does not answer is cut off after a while.
@@ -334,12 +330,12 @@ class Connection(Calling):
         Raises:
             LocalProtocolError: a code that may not be sent, or a reason of more than 123 bytes.
         """
-        if self._state:
+        if self._closing:
             return
         if code is None and reason is not None:
             code = NORMAL
         self.send_close(Close(code, reason or ""))
-        self._state = _CLOSING
+        self._closing = True
         self.stop_pinging()
         self._close_timer = self._loop.call_later(self.options.close_timeout, self._give_up)
         if self._hold & _FULL:
@@ -348,7 +344,7 @@ class Connection(Calling):
 
     def fail(self, close: Close) -> None:
         """Close with an error, and look at nothing more that comes (RFC 6455 §7.1.7)."""
-        if self._state >= _ENDING:
+        if self._hold & _OVER:
             return
         if not self.close_decided:
             self.drop_unsent()
@@ -369,7 +365,7 @@ class Connection(Calling):
             linger: whether the peer may still send, so that a close would have the kernel
                 reset the connection, which takes our Close from it.
         """
-        self._state = _ENDING
+        self._closing = True
         self._hold |= _OVER
         self.stop_pinging()
         self._write_gathered()
@@ -409,7 +405,7 @@ class Connection(Calling):
 
     def _settle(self) -> None:
         """Tell of the end, once nothing is under way any more."""
-        ending, gone = self._state >= _ENDING, self.stream.closed()
+        ending, gone = bool(self._hold & _OVER), self.stream.closed()
         if not (ending or gone):
             return
         if self.rooms:
@@ -466,7 +462,7 @@ class Connection(Calling):
 
     def drain(self) -> None:
         """Have the delegate hear that the server is about to stop."""
-        if not self._state:
+        if not self._closing:
             self._tell(self.handler.on_drain)
 
     def abort(self) -> "asyncio.Task[None] | None":

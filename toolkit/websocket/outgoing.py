@@ -27,10 +27,10 @@ class Outgoing:
 
     __slots__ = (
         "_backlog",
+        "_closing",
         "_farewell",
         "_gathered",
         "_pong",
-        "_state",
         "_watching",
         "machine",
         "options",
@@ -48,7 +48,7 @@ class Outgoing:
         self._farewell: Close | None = None  # to be sent after the backlog
         self._pong: bytes | None = None  # answer to the last ping, once there is room for it
         self._watching = False
-        self._state = 0  # not 0 once nothing more may be sent
+        self._closing = False  # whether nothing more may be sent
 
     def overrun(self, error: Exception) -> None:
         """Abort the connection, whose peer does not take what is sent."""
@@ -68,7 +68,7 @@ class Outgoing:
             LocalProtocolError: a text that has no UTF-8.
         """
         stream = self.stream
-        if stream.blocked or self._state or self._backlog is not None:
+        if stream.blocked or self._closing or self._backlog is not None:
             return self._enqueue(message, queue or self.options.send_queue)
         gathered = self._gathered
         if gathered is not None and not gathered and type(message) is str and len(message) < SHORT:
@@ -94,7 +94,7 @@ class Outgoing:
         return future
 
     def _enqueue(self, message: Message, queue: SendQueue) -> "Future[None]":
-        if self._state or self.stream.closed():
+        if self._closing or self.stream.closed():
             raise WebSocketClosedError("the connection is closed")
         if isinstance(message, str):
             message.encode()  # while there is still somebody to hear of an error

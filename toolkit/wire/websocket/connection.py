@@ -94,7 +94,6 @@ class Machine:
         "_inflater",
         "_key",
         "_kinds",
-        "_largest",
         "_left",
         "_limits",
         "_mask_key",
@@ -126,7 +125,6 @@ class Machine:
         self._head, self._masked = (6, MASKED) if role is SERVER else (2, 0)
         self._kinds = _PLAIN if deflate is None else _PACKED
         self._limits = limits
-        self._largest = limits.message
         self._deflate = deflate
         self._deflater: Deflater | None = None
         self._inflater: Inflater | None = None
@@ -206,7 +204,7 @@ class Machine:
             start += 2 if size == 126 else 8
             size = _whole_size(size, data[pos + 2 : start + 2 - self._head])
         end = start + size
-        if have < end or size > self._largest or first not in self._kinds:
+        if have < end or size > self._limits.message or first not in self._kinds:
             return self._read_in_steps()
         payload = data[start:end]
         if self._server:
@@ -220,7 +218,7 @@ class Machine:
             if first == _WHOLE_TEXT:
                 return payload.decode()
             if first & RSV1 and self._inflater is not None:
-                payload = self._inflater.message(payload, self._largest)
+                payload = self._inflater.message(payload, self._limits.message)
             return payload.decode() if first & 0x0F == TEXT else bytes(payload)
         except UnicodeDecodeError as error:
             raise self._fail(not_utf8(error.object[error.start :])) from None
@@ -382,7 +380,7 @@ class Machine:
         """
         if self.close_sent is not None:
             raise LocalProtocolError("nothing may follow a Close")
-        if type(event) is str or isinstance(event, str):  # the usual type is found sooner
+        if isinstance(event, str):
             try:
                 payload = event.encode()
             except UnicodeEncodeError:

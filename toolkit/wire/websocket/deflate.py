@@ -28,8 +28,6 @@ MAX_EMPTY_STREAMS: Final = 100
 #: stream may have 3 bytes.
 _SLICE: Final = 8 * 1024
 
-_SYNC_FLUSH: Final = zlib.Z_SYNC_FLUSH
-
 #: One extension as it was offered or answered: name and parameters, whose value may be missing.
 Extension = tuple[str, list[tuple[str, str | None]]]
 
@@ -279,7 +277,7 @@ class Deflater:
         stream = self._stream
         if stream is None:
             stream = self._stream = compressor(self._bits, self._level, self._mem_level)
-        packed = stream.compress(data) + stream.flush(_SYNC_FLUSH)
+        packed = stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)
         if not end:
             return packed
         if not self._takeover:
@@ -318,8 +316,7 @@ class Inflater:
             message, rest = self._step(packed)
             if rest or len(message) == PIECE or len(message) > limit:
                 message = _joined(chain((message,), self._steps(rest)), limit)
-        if not self._takeover:
-            self._stream = None
+        self.end()
         return message
 
     def inflate(self, data: bytes | bytearray) -> Iterable[bytes]:
