@@ -2,11 +2,14 @@
 
 from io import BytesIO
 
+from toolkit.wire.allocation import uninitialized
+
 #: Bytes from which on it pays to put content together as it comes.
 LARGE = 128 * 1024
 #: Of content so large, the share that has to be there before memory is taken for all of it: who
-#: promises much and sends little costs no more than that many times what it sends.
-TRUST = 8
+#: promises much and sends little costs no more than that many times what it sends, and that is not
+#: touched before it is filled.
+TRUST = 32
 
 
 class Pieces:
@@ -44,7 +47,7 @@ class Pieces:
         self.expected = size
         if self._whole is None and LARGE <= size <= self.size * TRUST and self.size < size:
             # It gives the very object that it is made of, filled.
-            self._whole = BytesIO(bytes(size))
+            self._whole = BytesIO(uninitialized(size))
             self._whole.writelines(self._kept)
             self._kept = []
 
