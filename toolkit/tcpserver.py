@@ -18,6 +18,7 @@ from toolkit.iostream import (
     StreamClosedError,
     trusted_by,
 )
+from toolkit.iostream.tls import TLSTransport
 from toolkit.log import app_log, gen_log
 from toolkit.netutil import (
     DEFAULT_BACKLOG,
@@ -269,12 +270,12 @@ class TCPServer:
         else:
             _attach(loop.connect_accepted_socket(self._make_protocol, connection), connection)
 
-    def _make_protocol(self) -> asyncio.Protocol:
+    def _make_protocol(self) -> asyncio.BaseProtocol:
         if self._proxies is None:
             return self._make_stream_protocol(self._on_connected)
         return ProxyProtocol(self._proxies, self._make_stream_protocol, self._on_connected)
 
-    def _make_stream_protocol(self, connected: Callable[[Any], None]) -> asyncio.Protocol:
+    def _make_stream_protocol(self, connected: Callable[[Any], None]) -> IOStream | TLSTransport:
         sizes = self.max_buffer_size, self.read_chunk_size, self.max_write_buffer_size
         if self._context is None:
             return IOStream.incoming(connected, *sizes)

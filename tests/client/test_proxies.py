@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import random
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trustme
 
+from tests.client.test_pool import Counted
 from tests.http.scripted import Caller, Start
 from tests.loops import expect_log
 from toolkit.httpclient.connector import FingerprintError
@@ -136,6 +138,23 @@ async def test_tls_may_be_spoken_within_tls(
         options=ConnectOptions(ssl_options=trusted),
     )
     assert response.content == b"ok"
+
+
+async def test_large_content_comes_whole_through_tls_within_tls(
+    start: Start, client: SimpleAsyncHTTPClient, authority: trustme.CA, trusted: ssl.SSLContext
+) -> None:
+    """Each of the two holds a part of a record back, of which the socket knows nothing."""
+    content = random.Random(1).randbytes(1 << 20)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content)
+    server = await start(Counted(OK, head + content), context_of(authority, "a.example"))
+    proxy = await start(ConnectProxy(server.port), context_of(authority, "127.0.0.1"))
+    for expected in (b"ok", content, content):
+        response = await client.get(
+            "https://a.example/",
+            proxy=f"https://127.0.0.1:{proxy.port}",
+            options=ConnectOptions(ssl_options=trusted),
+        )
+        assert response.content == expected
 
 
 @pytest.mark.parametrize(

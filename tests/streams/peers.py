@@ -109,6 +109,11 @@ class SecurePeer(Peer):
         """Do the handshake."""
         await self._do(self.tls.do_handshake)
 
+    def encrypt(self, data: bytes) -> bytes:
+        """Return the record of a few bytes, to be sent by other means."""
+        self.tls.write(data)
+        return self._outgoing.read()
+
     async def send(self, data: bytes) -> None:
         """Encrypt and send all of the bytes."""
         view = memoryview(data)

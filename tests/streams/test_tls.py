@@ -96,6 +96,50 @@ async def test_read_into_fills_its_buffer_over_tls(pair: SecurePair, size: int) 
     await sending
 
 
+class Resizing(asyncio.BufferedProtocol):
+    """Has what comes written behind what has come, and cuts off the rest at once."""
+
+    def __init__(self) -> None:
+        self.received = bytearray()
+        self.size = 0
+        self.updates = 0
+
+    def handshake_begins(self, socket: Any) -> None:
+        """Take note of nothing; called by the transport."""
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return room for more than comes."""
+        self.received[self.size :] = bytes(100_000)
+        return memoryview(self.received)[self.size :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Cut off the room that is left."""
+        self.updates += 1
+        self.size += nbytes
+        del self.received[self.size :]
+
+
+async def test_memory_that_was_filled_is_its_owners_at_once() -> None:
+    """Also where a part of a record follows, of which OpenSSL tells by an error."""
+    ours, theirs = connected_sockets()
+    peer = SecurePeer(theirs, server_context(), True)
+    protocol = Resizing()
+    loop = asyncio.get_running_loop()
+    # The class says what a stream has, and this one has it all.
+    transport = tls.TLSTransport(loop, protocol, client_context(), False, "localhost")  # type: ignore[arg-type]
+    await loop.connect_accepted_socket(lambda: transport, ours)
+    await peer.handshake()
+    record = peer.encrypt(pattern(0, 1000)) + peer.encrypt(pattern(1000, 1000))
+    await loop.sock_sendall(peer.socket, record[:-1])
+    await until(lambda: protocol.size == 1000)
+    await loop.sock_sendall(peer.socket, record[-1:])
+    await until(lambda: protocol.size == 2000)
+    assert protocol.received == pattern(0, 2000)
+    assert protocol.updates == 2
+    transport.abort()
+    peer.close()
+
+
 @each_way
 async def test_a_long_transfer_comes_whole_to_a_slow_reader(pairs: SecurePairs, way: str) -> None:
     stream, peer = await pairs(way, small=True)

@@ -101,6 +101,7 @@ class ClientConnection:
         """
         self.stream.set_close_callback(self._stream_closed)
         self.stream.push_to(self._receive)
+        self.stream.share_buffer()
 
     def _receive(self, data: bytes) -> None:
         exchange = self._exchange
@@ -330,7 +331,7 @@ class Exchange:
         self._pieces.expect(length)
         room = self._pieces.room()
         if room is not None:
-            self._filler = stream.push_into(room, self._filled)
+            self._filler = stream.push_into(room, self._filled, in_bulk=True)
             if self._filler is None:
                 room.release()
 

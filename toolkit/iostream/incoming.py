@@ -3,13 +3,13 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from toolkit.concurrent import Future
 from toolkit.ioloop import IOLoop
 from toolkit.iostream.descriptor import DescriptorTransport
 from toolkit.iostream.errors import StreamBufferFullError, StreamClosedError, UnsatisfiableReadError
-from toolkit.iostream.filling import PushFiller, ReadFiller
+from toolkit.iostream.filling import PushFiller, ReadFiller, SharedReader, shared_buffer
 from toolkit.iostream.reads import (
     PendingRead,
     ReadBytes,
@@ -404,13 +404,27 @@ class Incoming(asyncio.Protocol):
         self._flow()
         self._push()
 
-    def push_into(self, target: memoryview, ended: Callable[[int], None]) -> PushFiller | None:
+    def share_buffer(self) -> None:
+        """In push mode, have what comes in parts of 64 KiB at most, by way of a common buffer.
+
+        It is for who expects little or, by `push_into`, the rest of much.
+        """
+        transport = self._transport
+        if transport is not None and not self._closed:
+            buffer = shared_buffer(self._loop)
+            transport.set_protocol(SharedReader(self, transport, buffer))
+
+    def push_into(
+        self, target: memoryview, ended: Callable[[int], None], in_bulk: bool = False
+    ) -> PushFiller | None:
         """In push mode, have what comes next written right into `target`, past the consumer.
 
         Args:
             target: writable bytes; it is released at the end.
             ended: called once, with the number of bytes that were written: when `target` is full,
                 or no more comes. What comes then goes to the consumer, as does the end.
+            in_bulk: whether all of it is so sure to come that the system may tell of large parts
+                alone; `filled` of what is returned is late then.
         Returns:
             What can stop it before; None where it cannot be, since the stream is closed or holds
             bytes back.
@@ -418,7 +432,8 @@ class Incoming(asyncio.Protocol):
         transport = self._transport
         if transport is None or self._closed or self._halt or self._data or self._eof:
             return None
-        filler = PushFiller(self, transport, target, ended)
+        protocol = cast(asyncio.Protocol, transport.get_protocol())
+        filler = PushFiller(protocol, transport, target, ended, in_bulk)
         transport.set_protocol(filler)
         return filler
 

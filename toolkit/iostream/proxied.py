@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from toolkit.iostream.tcp import IOStream
+from toolkit.iostream.tls import TLSTransport
 from toolkit.log import gen_log
 from toolkit.wire.errors import RemoteProtocolError
 from toolkit.wire.events import NEED_DATA
@@ -56,7 +57,7 @@ class ProxyProtocol(asyncio.Protocol):
     def __init__(
         self,
         trusts: Trusts,
-        make: Callable[[Callable[[IOStream], None]], asyncio.Protocol],
+        make: Callable[[Callable[[IOStream], None]], IOStream | TLSTransport],
         connected: Callable[[IOStream], None],
     ) -> None:
         self._trusts = trusts

@@ -154,7 +154,7 @@ class IOStream(FileSending):
         usual = IOStream.read_from_fd, IOStream.write_to_fd
         return tuple(getattr(method, "__func__", None) for method in methods) != usual
 
-    def _make_protocol(self) -> asyncio.Protocol:
+    def _make_protocol(self) -> asyncio.BaseProtocol:
         """Return the protocol for a transport of the loop."""
         return self
 

@@ -6,6 +6,7 @@ import ssl
 from typing import Any, Protocol
 
 from toolkit.iostream.descriptor import DescriptorTransport
+from toolkit.iostream.filling import shared_buffer
 
 #: Plain bytes to take from OpenSSL at once; it gives one record, of at most that many.
 READ_SIZE = 16 * 1024
@@ -52,7 +53,7 @@ class TLSSocket:
         return getattr(self._tls if name in self._OF_TLS else self._socket, name)
 
 
-class TLSTransport(asyncio.Protocol, asyncio.Transport):
+class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
     """A transport that speaks TLS over another one, whose protocol it is.
 
     Its own protocol hears `connection_made` after the handshake; one that fails is told by
@@ -83,6 +84,7 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
             # OpenSSL would take the certificate of any name.
             raise ValueError("check_hostname requires server_hostname")
         self._loop = loop
+        self._buffer = shared_buffer(loop)
         self._stream: Any = protocol
         self.set_protocol(protocol)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -115,13 +117,22 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
         if not self._server_side:
             self._handshake()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next bytes go; called by the loop."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Decrypt what came; called by the loop."""
-        self._incoming.write(data)
+        self._incoming.write(self._buffer[:nbytes])
         if self._ready:
             self._deliver()
         else:
             self._handshake()
+
+    def data_received(self, data: bytes) -> None:
+        """Decrypt what came before there was TLS."""
+        self._incoming.write(data)
+        self._handshake()
 
     def eof_received(self) -> bool | None:
         """Take note that the peer sends no more; called by the loop."""
@@ -191,17 +202,20 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
     def _deliver(self) -> None:
         """Hand on what can be decrypted."""
         chunks: list[bytes] = []
-        more = True
+        read, incoming = self._tls.read, self._incoming
         try:
-            while more and not self._ended:
+            while not self._ended:
                 if self._buffered and not chunks:
-                    self._fill()
+                    more = self._fill()
                 else:
-                    chunk = self._tls.read(READ_SIZE)
+                    chunk = read(READ_SIZE)
                     if chunk:
                         chunks.append(chunk)
                     self._ended = not chunk
-                more = self._has_more()
+                    more = False
+                # To be told by an error that there is no more took longer than a short answer.
+                if not (more or incoming.pending or incoming.eof):
+                    break
         except ssl.SSLWantReadError:
             pass
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
@@ -214,27 +228,33 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
             self._protocol.data_received(chunks[0] if len(chunks) == 1 else b"".join(chunks))
         self._after_reading()
 
-    def _has_more(self) -> bool:
-        # To be told by an error that there is no more took longer than a short answer.
-        incoming = self._incoming
-        return bool(incoming.pending or incoming.eof or self._tls.pending())
+    def _fill(self) -> bool:
+        """Decrypt right into the buffer of the protocol, all the records that it has room for.
 
-    def _fill(self) -> None:
-        """Decrypt right into the buffer of the protocol, all the records that it has room for."""
+        Returns:
+            Whether it is full, so that OpenSSL may hold back a part of a record.
+        """
         size = 0
+        read, incoming = self._tls.read, self._incoming
         try:
             with memoryview(self._protocol.get_buffer(-1)) as buffer:
                 room = len(buffer)
-                while size < room and not self._ended:
-                    with buffer[size:] as rest:
-                        decrypted: Any = self._tls.read(room - size, rest)
+                while size < room:
+                    try:
+                        decrypted: Any = read(room, buffer[size:])
+                    except ssl.SSLError as error:
+                        error.__traceback__ = None  # which has the memory, and its owner goes on
+                        raise
                     size += decrypted
-                    self._ended = not decrypted
-                    if not self._has_more():
+                    if not decrypted:
+                        self._ended = True
+                        break
+                    if not incoming.pending:
                         break
         finally:
             if size:
                 self._protocol.buffer_updated(size)
+        return size == room
 
     def _answer(self) -> None:
         """Send what OpenSSL has to say by itself, to a peer that does not just make it pile up."""
@@ -253,7 +273,7 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
         if self._ended:
             if not self._protocol.eof_received():
                 self.close()
-        else:
+        elif self._backlog:
             self._send_backlog()
 
     def is_reading(self) -> bool:
@@ -290,10 +310,9 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
                     return
 
     def _send_backlog(self) -> None:
-        """Try again what OpenSSL could not take before; flush what reading has to answer."""
+        """Try again what OpenSSL could not take before."""
         backlog, self._backlog = self._backlog, []
-        if backlog:
-            self._encrypt(b"".join(backlog))
+        self._encrypt(b"".join(backlog))
         self._flush()
 
     def _flush(self) -> None:
