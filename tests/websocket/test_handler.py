@@ -140,6 +140,21 @@ async def test_a_coroutine_has_a_task_and_the_context_of_the_handshake(serve: Se
         assert await peer.event() == "set by prepare"
 
 
+async def test_a_coroutine_method_that_takes_no_message_fails_the_connection(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told as any other error of a handler."""
+
+    class Handler(WebSocketHandler):
+        async def on_message(self) -> None:  # type: ignore[override]
+            self.write_message("never")
+
+    peer = await Peer.connect(serve([("/", Handler)]))
+    await peer.say("x")
+    await peer.expect_close(1011)
+    expect_log(caplog, "toolkit.application", "Uncaught exception GET /")
+
+
 async def test_arguments_of_the_route_go_to_open(serve: Serve) -> None:
     class Handler(WebSocketHandler):
         def open(self, number: str, name: str = "") -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextvars
+import inspect
 import sys
-from collections.abc import Awaitable, Callable
-from types import CoroutineType
+from collections.abc import Awaitable, Callable, Coroutine
+from types import CoroutineType, MethodType
 from typing import Any, Final
 
 from toolkit.concurrent import InPlaceRunner, convert_yielded
@@ -64,11 +65,24 @@ class Calling(Pinging):
         except (Exception, asyncio.CancelledError):
             self._failed_delegate()
             return
-        if result is None:
-            return
+        if result is not None:
+            self._step(result if type(result) is CoroutineType else _awaited(result))
+
+    def _call_coroutine_method(self, method: Callable[[Any], Any], argument: object) -> None:
+        """Do as `_call` where `is_coroutine_method`: nothing runs before the coroutine is stepped.
+
+        To enter the context for that costs a call through C.
+        """
+        try:
+            coroutine = method(argument)
+        except TypeError:  # it takes no argument, or more than that one
+            self._failed_delegate()
+        else:
+            self._step(coroutine)
+
+    def _step(self, coroutine: Coroutine[Any, Any, None]) -> None:
         if self._runner is None:
             self._runner = InPlaceRunner(self._loop, self._handled, self._failed_delegate)
-        coroutine = result if type(result) is CoroutineType else _awaited(result)
         if not self._runner.run(coroutine, self._context.copy()):
             self._hold |= BUSY
 
@@ -87,6 +101,12 @@ class Calling(Pinging):
             self._context.copy().run(method, *args)
         except Exception:
             self._failed_delegate()
+
+
+def is_coroutine_method(method: object) -> bool:
+    """Say whether a method was written as ``async def``, so that calling it runs nothing of it."""
+    function = method.__func__ if isinstance(method, MethodType) else None
+    return inspect.isfunction(function) and bool(function.__code__.co_flags & inspect.CO_COROUTINE)
 
 
 async def _awaited(result: Awaitable[None]) -> None:

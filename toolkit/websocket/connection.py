@@ -5,9 +5,9 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from toolkit.concurrent import Future, create_resumed_task
-from toolkit.iostream import IOStream
+from toolkit.iostream import IOStream, StreamClosedError
 from toolkit.log import gen_log
-from toolkit.websocket.calling import BUSY, Calling
+from toolkit.websocket.calling import BUSY, Calling, is_coroutine_method
 from toolkit.websocket.delegate import Delegate
 from toolkit.websocket.inbox import Inbox, MessageFuture
 from toolkit.websocket.options import ConnectionOptions
@@ -64,6 +64,7 @@ class Connection(Calling):
     __slots__ = (
         "__weakref__",
         "_bucket",
+        "_by_coroutine",
         "_close_timer",
         "_direct",
         "_discarded",
@@ -90,6 +91,7 @@ class Connection(Calling):
         self._finished = False
         self._paused = False
         self._discarded = 0
+        self._by_coroutine = False
         self._inbox: Inbox | None = None
         self._pulled = False  # whether anybody has read messages one by one
         self._task: asyncio.Task[None] | None = None  # that of `open`
@@ -121,6 +123,7 @@ class Connection(Calling):
             opening: has to end before messages are looked at, unless it reads them itself.
         """
         stream = self.stream
+        self._by_coroutine = is_coroutine_method(self.handler.on_message)
         self.start_pinging()
         if opening is None:
             self._hold &= ~_OPENING
@@ -165,7 +168,10 @@ class Connection(Calling):
                 kind = type(event)
                 if kind is str or kind is bytes:
                     if self._direct:
-                        self._call(self.handler.on_message, event)
+                        if self._by_coroutine:
+                            self._call_coroutine_method(self.handler.on_message, event)
+                        else:
+                            self._call(self.handler.on_message, event)
                     else:
                         self._take(event)  # type: ignore[arg-type]
                     if machine.emptied:
@@ -186,7 +192,10 @@ class Connection(Calling):
         finally:
             gathered, self._gathered = self._gathered, None
             if gathered:
-                self._write(gathered)
+                try:
+                    self.stream.write_nowait(gathered)
+                except StreamClosedError:
+                    pass  # it would go to nobody
         if not self._hold:
             if self._paused:
                 self._paused = False
