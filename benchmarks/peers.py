@@ -195,6 +195,10 @@ WEBSOCKET_PEERS = (
 )
 #: picows has no compression.
 DEFLATE_PEERS = WEBSOCKET_PEERS[:-1]
+#: Beside echoes: what no server in Python can be cheaper than.
+WEBSOCKET_FLOOR = Peer(
+    "protocol-uvloop", "bare protocol on uvloop", "ws_protocol", ("--loop", "uvloop")
+)
 WEBSOCKET_COMPARISONS = (
     Comparison("Tornado", "tornado"),
     Comparison("websockets", "websockets"),

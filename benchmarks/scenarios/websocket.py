@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.load import CONNECTIONS, WEBSOCKET_LOAD, LoadError, run_websockets
-from benchmarks.peers import DEFLATE_PEERS, WEBSOCKET_COMPARISONS, WEBSOCKET_PEERS, Peer
+from benchmarks.peers import (
+    DEFLATE_PEERS,
+    WEBSOCKET_COMPARISONS,
+    WEBSOCKET_FLOOR,
+    WEBSOCKET_PEERS,
+    Peer,
+)
 from benchmarks.process import ADDRESS, START_TIMEOUT, Server, ServerError, pinned
 from benchmarks.report import Layout, Values, number
 from benchmarks.scenarios.base import WARM_UP, Cores, Scenario, Sizes, work_columns, work_values
@@ -99,7 +105,7 @@ class Echoes(Scenario):
         self.connections = self.senders = connections
         self.program = program
         self.layout = Layout(
-            peers=DEFLATE_PEERS if deflate else WEBSOCKET_PEERS,
+            peers=(*(DEFLATE_PEERS if deflate else WEBSOCKET_PEERS), WEBSOCKET_FLOOR),
             columns=work_columns("message"),
             figure="per_cpu_second",
             unit="messages per CPU second",
