@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import socket
 from typing import Any
 
 import pytest
@@ -49,6 +50,22 @@ async def test_a_client_that_vanishes_has_no_code(serve: Serve, ending: str) -> 
         peer.client.reset()
     await until(lambda: ("close", None, None) in seen)
     assert seen == ["open", ("close", None, None)]
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="of some systems alone")
+async def test_the_kernel_takes_a_large_message_whole_and_no_more(serve: Serve) -> None:
+    """What a client does not read waits in the queue of its connection, which is bounded."""
+    bounds: list[int] = []
+
+    class Handler(WebSocketHandler):
+        def open(self) -> None:
+            assert self.ws_connection is not None
+            sock = self.ws_connection.stream.socket
+            bounds.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT))
+
+    await Peer.connect(serve([("/", Handler)]))
+    await until(lambda: bool(bounds))
+    assert bounds == [1024 * 1024]
 
 
 async def test_what_comes_before_the_end_of_the_connection_is_heard(serve: Serve) -> None:

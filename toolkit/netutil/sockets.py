@@ -171,8 +171,8 @@ if hasattr(socket, "AF_UNIX"):
         return sock
 
 
-def bound_unsent(listening: socket.socket, size: int) -> None:
-    """Bound what the kernel takes for each connection that a socket accepts, beyond what is sent.
+def bound_unsent(sock: socket.socket, size: int) -> None:
+    """Bound what the kernel takes for a connection, or for each that a socket accepts, unsent.
 
     It would take some 4 MB for each peer that does not read, and to give them back, when such
     peers are cut off, holds everybody up. Connections have the option of the socket that accepts
@@ -182,9 +182,9 @@ def bound_unsent(listening: socket.socket, size: int) -> None:
         size: bytes not yet sent.
     """
     option: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
-    if option is not None and listening.family in (socket.AF_INET, socket.AF_INET6):
+    if option is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):
-            listening.setsockopt(socket.IPPROTO_TCP, option, size)
+            sock.setsockopt(socket.IPPROTO_TCP, option, size)
 
 
 def _remove_stale_socket(file: str | bytes) -> None:
