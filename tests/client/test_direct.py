@@ -349,7 +349,7 @@ async def test_a_request_leaves_nothing_to_the_cycle_collector(
         gc.enable()
 
 
-@pytest.mark.parametrize(("ask", "budget"), [(fetch, 97), (get, 72)])
+@pytest.mark.parametrize(("ask", "budget"), [(fetch, 95), (get, 70)])
 async def test_a_request_takes_few_calls(
     start: Start, client: SimpleAsyncHTTPClient, ask: Ask, budget: int
 ) -> None:

@@ -20,6 +20,7 @@ from toolkit.iostream.reads import (
     read_line,
     read_until,
 )
+from toolkit.iostream.socket_transport import SocketTransport
 from toolkit.log import gen_log
 
 #: As Tornado's: 100 MiB may wait to be read.
@@ -405,14 +406,15 @@ class Incoming(asyncio.Protocol):
         self._push()
 
     def share_buffer(self) -> None:
-        """In push mode, have what comes in parts of 64 KiB at most, by way of a common buffer.
+        """In push mode, have what comes first in 64 KiB at most, by way of a common buffer.
 
         It is for who expects little or, by `push_into`, the rest of much.
         """
         transport = self._transport
-        if transport is not None and not self._closed:
-            buffer = shared_buffer(self._loop)
-            transport.set_protocol(SharedReader(self, transport, buffer))
+        # `SocketTransport` begins with so little itself, and copies nothing.
+        if transport is None or self._closed or isinstance(transport, SocketTransport):
+            return
+        transport.set_protocol(SharedReader(self, transport, shared_buffer(self._loop)))
 
     def push_into(
         self, target: memoryview, ended: Callable[[int], None], in_bulk: bool = False

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from toolkit.concurrent import Future, create_resumed_task
-from toolkit.iostream import IOStream, StreamClosedError
+from toolkit.iostream import IOStream
 from toolkit.log import gen_log
 from toolkit.websocket.calling import BUSY, Calling, is_coroutine_method
 from toolkit.websocket.delegate import Delegate
@@ -192,10 +192,7 @@ class Connection(Calling):
         finally:
             gathered, self._gathered = self._gathered, None
             if gathered:
-                try:
-                    self.stream.write_nowait(gathered)
-                except StreamClosedError:
-                    pass  # it would go to nobody
+                self._write(gathered)
         if not self._hold:
             if self._paused:
                 self._paused = False

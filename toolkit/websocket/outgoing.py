@@ -179,10 +179,13 @@ class Outgoing:
         gathered = self._gathered
         if gathered:
             self._gathered = b""
-            try:
-                self.stream.write_nowait(gathered)
-            except StreamClosedError:
-                pass  # it would go to nobody
+            self._write(gathered)
+
+    def _write(self, gathered: bytes | bytearray) -> None:
+        try:
+            self.stream.write_nowait(gathered)
+        except StreamClosedError:
+            return  # it would go to nobody
 
     def _watch(self) -> None:
         """Have `_drained` called when the peer has taken what was written."""
