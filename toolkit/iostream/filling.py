@@ -128,6 +128,10 @@ class SharedReader(Filler):
 class PushFiller(Filler):
     """Fills a part of the memory of a consumer; see `IOStream.push_into`.
 
+    Args:
+        socket: the one below, where all of it is so sure to come that the system may tell of large
+            parts alone; otherwise None.
+
     Attributes:
         filled: bytes that have come.
     """
@@ -138,17 +142,15 @@ class PushFiller(Filler):
         transport: asyncio.Transport,
         target: memoryview,
         ended: Callable[[int], None],
-        in_bulk: bool,
+        socket: Any,
     ) -> None:
         super().__init__(stream, transport)
         self._target = target
         self._ended: Callable[[int], None] | None = ended
         self.filled = 0
-        self._socket: Any = None
+        self._socket = socket if sys.platform == "linux" else None
         self._least = 1  # bytes that the system tells of
-        if in_bulk and sys.platform == "linux":
-            self._socket = transport.get_extra_info("socket")
-            self._await(len(target))
+        self._await(len(target))
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next bytes go; called by the transport."""

@@ -21,6 +21,7 @@ from toolkit.iostream.reads import (
     read_until,
 )
 from toolkit.iostream.socket_transport import SocketTransport
+from toolkit.iostream.tls import TLSTransport
 from toolkit.log import gen_log
 
 #: As Tornado's: 100 MiB may wait to be read.
@@ -31,6 +32,8 @@ IN_PLACE_MIN = 16 * 1024
 #: Bits of why a stream takes no more in.
 HELD = 1  # by pause_reading
 FULL = 2  # more waits than anybody has asked for
+#: Transports that read no more than `FIRST_SIZE` before they know who wants the rest.
+OURS = (SocketTransport, TLSTransport)
 #: How some systems report a peer that has just closed.
 RESETS = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
@@ -411,8 +414,8 @@ class Incoming(asyncio.Protocol):
         It is for who expects little or, by `push_into`, the rest of much.
         """
         transport = self._transport
-        # `SocketTransport` begins with so little itself, and copies nothing.
-        if transport is None or self._closed or isinstance(transport, SocketTransport):
+        # Ours begin with so little themselves, and copy nothing.
+        if transport is None or self._closed or isinstance(transport, OURS):
             return
         transport.set_protocol(SharedReader(self, transport, shared_buffer(self._loop)))
 
@@ -435,9 +438,14 @@ class Incoming(asyncio.Protocol):
         if transport is None or self._closed or self._halt or self._data or self._eof:
             return None
         protocol = cast(asyncio.Protocol, transport.get_protocol())
-        filler = PushFiller(protocol, transport, target, ended, in_bulk)
+        socket = self._option_socket(transport) if in_bulk else None
+        filler = PushFiller(protocol, transport, target, ended, socket)
         transport.set_protocol(filler)
         return filler
+
+    def _option_socket(self, transport: asyncio.Transport) -> Any:
+        """Return what sets options of the socket of a transport; None where that has none."""
+        return transport.get_extra_info("socket")
 
     def _push(self) -> None:
         """Hand on what came while it could not be pushed."""

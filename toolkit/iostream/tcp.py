@@ -53,6 +53,7 @@ class IOStream(FileSending):
 
     proxy_header: Header | None = None
     _socket: Any = None
+    _given: Any = None  # the socket as it was given, whose owner is the transport now
     _connecting = False
     _opening: asyncio.Task[Any] | None = None
     _opened: Future[Any] | None = None  # what waits for `connection_made`
@@ -61,7 +62,7 @@ class IOStream(FileSending):
     def __init__(self, socket: sockets.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         socket.setblocking(False)
-        self.socket = socket
+        self.socket = self._given = socket
         self._connected: Callable[[Any], None] | None = None
 
     @classmethod
@@ -243,6 +244,10 @@ class IOStream(FileSending):
     @socket.setter
     def socket(self, socket: Any) -> None:
         self._socket = socket
+
+    def _option_socket(self, transport: asyncio.Transport) -> Any:
+        # What uvloop gives for it makes a new socket for each option.
+        return self._given or super()._option_socket(transport)
 
     @property
     def peer_address(self) -> Any:
@@ -428,7 +433,7 @@ class SSLIOStream(IOStream):
         )
         stream._connected = None
         stream._prepare_tls(context, server_side, server_hostname)
-        stream.socket = plain.socket
+        stream.socket, stream._given = plain.socket, plain._given
         stream._close_callback = plain._close_callback
         return stream
 

@@ -3,15 +3,25 @@
 import asyncio
 import socket as sockets
 import ssl
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, Protocol
 
 from toolkit.iostream.descriptor import DescriptorTransport
 from toolkit.iostream.filling import shared_buffer
+from toolkit.wire.tls_records import Records
 
 #: Plain bytes to take from OpenSSL at once; it gives one record, of at most that many.
 READ_SIZE = 16 * 1024
+#: Plain bytes to hand on at once. Who sees what they are may want the rest elsewhere: right in its
+#: place, as a client that has seen how large a response is.
+HAND_ON = 32 * 1024
+#: Bytes of the buffer of TLS within TLS, where what loops share is full of the outer one's.
+INNER_SIZE = 64 * 1024
 #: Seconds for a handshake, as asyncio has them.
 HANDSHAKE_TIMEOUT = 60.0
+#: For one record that OpenSSL has.
+ONE = (True,)
 #: Bytes that OpenSSL may answer by itself, mostly to key updates of 27 bytes each, while the peer
 #: takes nothing; none needs more than a few.
 MAX_ANSWERS = 16 * 1024
@@ -88,7 +98,11 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
         self._stream: Any = protocol
         self.set_protocol(protocol)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._records = Records()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname)
+        # Without the function of Python around it, which does nothing.
+        inner = getattr(self._tls, "_sslobj", self._tls)
+        self._read: Callable[..., Any] = inner.read
         self._server_side = server_side
         self._handshake_timeout = (
             HANDSHAKE_TIMEOUT if handshake_timeout is None else handshake_timeout
@@ -107,6 +121,8 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake; called by the loop."""
         self._inner = transport
+        if isinstance(transport, TLSTransport):
+            self._buffer = memoryview(bytearray(INNER_SIZE))
         if self._closing:
             self._inner.abort()
             return
@@ -123,22 +139,26 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Decrypt what came; called by the loop."""
-        self._incoming.write(self._buffer[:nbytes])
-        if self._ready:
-            self._deliver()
-        else:
-            self._handshake()
+        data = self._buffer[:nbytes]
+        if not self._ready:
+            self._go_on(data)
+            return
+        # OpenSSL copies a record twice before it decrypts it: one by one, that is from and to
+        # memory that is in the cache. It says by an error that a part is none, which takes longer
+        # than to read a short record; so it is asked for whole ones alone.
+        self._deliver(self._records.feed(data, self._incoming.write))
+        if self._records.lost and not self._closing:
+            self._deliver(self._rest())
 
     def data_received(self, data: bytes) -> None:
-        """Decrypt what came before there was TLS."""
-        self._incoming.write(data)
-        self._handshake()
+        """Take what came before there was TLS."""
+        self._go_on(memoryview(data))
 
     def eof_received(self) -> bool | None:
         """Take note that the peer sends no more; called by the loop."""
         self._incoming.write_eof()
         if self._ready:
-            self._deliver()
+            self._deliver(iter(ONE))
         else:
             self._handshake()
         return False
@@ -164,6 +184,12 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
 
     # -- handshake -----------------------------------------------------------------------
 
+    def _go_on(self, data: memoryview) -> None:
+        """Go on with the handshake."""
+        for _ in self._records.feed(data, self._incoming.write):
+            pass  # OpenSSL is asked but once
+        self._handshake()
+
     def _handshake(self) -> None:
         try:
             self._tls.do_handshake()
@@ -179,7 +205,7 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
             self._stop_timer()
             self._ready = True
             self._protocol.connection_made(self)
-            self._deliver()
+            self._deliver(self._rest())
 
     def _timed_out(self) -> None:
         self._error = TimeoutError(f"no TLS handshake within {self._handshake_timeout} seconds")
@@ -199,49 +225,57 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
     def get_protocol(self) -> asyncio.BaseProtocol:
         return self._protocol  # type: ignore[no-any-return]
 
-    def _deliver(self) -> None:
-        """Hand on what can be decrypted."""
+    def _rest(self) -> Iterator[bool]:
+        """Have OpenSSL take what it has, of which nobody knows how many records that is."""
+        while self._incoming.pending:
+            yield True
+
+    def _deliver(self, records: Iterator[bool]) -> None:
+        """Hand on what is in records, each of which OpenSSL has when it was asked for."""
         chunks: list[bytes] = []
-        read, incoming = self._tls.read, self._incoming
-        try:
-            while not self._ended:
+        size = 0
+        held = False  # whether OpenSSL may hold back a part of a record
+        while not self._ended and (held or next(records, False)):
+            try:
                 if self._buffered and not chunks:
-                    more = self._fill()
-                else:
-                    chunk = read(READ_SIZE)
-                    if chunk:
-                        chunks.append(chunk)
-                    self._ended = not chunk
-                    more = False
-                # To be told by an error that there is no more took longer than a short answer.
-                if not (more or incoming.pending or incoming.eof):
-                    break
-        except ssl.SSLWantReadError:
-            pass
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            self._ended = True
-        except ssl.SSLError as error:
-            self._fail(error)
+                    held = self._fill(records)
+                    continue
+                held = False
+                chunk = self._read(READ_SIZE)
+            except ssl.SSLWantReadError:
+                held = False
+            except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+                self._ended = True
+            except ssl.SSLError as error:
+                self._fail(error)
+                break
+            else:
+                chunks.append(chunk)
+                size += len(chunk)
+                self._ended = not chunk
+                if size >= HAND_ON:
+                    self._protocol.data_received(b"".join(chunks))
+                    chunks, size = [], 0
         if self._outgoing.pending and not self._closing:
             self._answer()
-        if chunks:
+        if size:
             self._protocol.data_received(chunks[0] if len(chunks) == 1 else b"".join(chunks))
         self._after_reading()
 
-    def _fill(self) -> bool:
+    def _fill(self, records: Iterator[bool]) -> bool:
         """Decrypt right into the buffer of the protocol, all the records that it has room for.
 
         Returns:
             Whether it is full, so that OpenSSL may hold back a part of a record.
         """
         size = 0
-        read, incoming = self._tls.read, self._incoming
+        read = self._read
         try:
             with memoryview(self._protocol.get_buffer(-1)) as buffer:
                 room = len(buffer)
-                while size < room:
+                for _ in chain(ONE, records):
                     try:
-                        decrypted: Any = read(room, buffer[size:])
+                        decrypted = read(room, buffer[size:])
                     except ssl.SSLError as error:
                         error.__traceback__ = None  # which has the memory, and its owner goes on
                         raise
@@ -249,12 +283,12 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
                     if not decrypted:
                         self._ended = True
                         break
-                    if not incoming.pending:
-                        break
+                    if size == room:
+                        return True
+            return False
         finally:
             if size:
                 self._protocol.buffer_updated(size)
-        return size == room
 
     def _answer(self) -> None:
         """Send what OpenSSL has to say by itself, to a peer that does not just make it pile up."""

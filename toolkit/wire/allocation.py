@@ -8,7 +8,7 @@ from collections.abc import Callable
 #: block of that kind, and twice as much at the top of its heap (mallopt(3), M_MMAP_THRESHOLD).
 #: Before, it gave back what a response of 1 MiB had left and took it anew for the next, page by
 #: page: 25 to 50 page faults of 0.7 us for each. The block itself is never touched.
-KEPT = 8 * 1024 * 1024
+KEPT = 31 * 1024 * 1024
 
 
 def uninitialized(size: int) -> bytes:
