@@ -249,9 +249,14 @@ def pattern(start: int, size: int) -> bytes:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop turn until the condition holds."""
-    while not condition():
-        await asyncio.sleep(0)
+    """Let the loop turn until the condition holds.
+
+    Raises:
+        TimeoutError: it did not for longer than anything takes.
+    """
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0)
 
 
 async def closed(stream: BaseIOStream) -> None:

@@ -19,6 +19,7 @@ from tests.streams.peers import (
     Peer,
     connected_sockets,
     pattern,
+    taking,
     until,
     waiting_in_kernel,
 )
@@ -1331,6 +1332,38 @@ async def test_a_cancelled_connect_closes_the_socket() -> None:
         assert stream.closed()
         with pytest.raises(StreamClosedError):
             await stream.read_bytes(1)
+
+
+@pytest.mark.parametrize("end", ["close", "cancel"])
+async def test_nothing_watches_a_socket_closed_while_it_connects(end: str) -> None:
+    """The number of the file may belong to another one by then."""
+    with contextlib.ExitStack() as opened:
+        # Nobody answers where the queue of connections is full.
+        listener = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            filler = opened.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        stream = IOStream(sock := socket.socket())
+        number = sock.fileno()
+        connecting = stream.connect(listener.getsockname())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not connecting.done()
+        if end == "close":
+            stream.close()
+        else:
+            connecting.cancel()
+        with pytest.raises((asyncio.CancelledError, StreamClosedError)):
+            await connecting
+        await stream.wait_closed()
+        left, right = taking(number)
+        other, peer = IOStream(left), Peer(right)
+        future = other.read_bytes(4)
+        await peer.send(b"fine")
+        assert await future == b"fine"
+        other.close()
+        peer.close()
 
 
 async def test_an_unconnected_socket_cannot_be_read_or_written() -> None:

@@ -233,3 +233,41 @@ def test_a_server_that_was_stopped_keeps_no_descriptor(loop_name: str) -> None:
 
     with asyncio.Runner(loop_factory=FACTORIES[loop_name]) as runner:
         runner.run(main())
+
+
+#: Connects a stream to an address, and says how many threads the process has then.
+CONNECTING = """
+import asyncio, os, socket, sys
+from tests.loops import FACTORIES
+from toolkit.iostream import IOStream
+
+async def main():
+    async with IOStream(socket.socket(FAMILY)) as stream:
+        await stream.connect((sys.argv[2], int(sys.argv[3])))
+        print(len(os.listdir("/proc/self/task")))
+
+with asyncio.Runner(loop_factory=FACTORIES[sys.argv[1]]) as runner:
+    runner.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system counts no threads")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_address_is_reached_without_a_thread(loop_name: str, host: str) -> None:
+    """In a program that has threads every block of memory costs a lock."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, 0), family=family)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    program = CONNECTING.replace("FAMILY", str(int(family)))
+    with listener:
+        done = subprocess.run(
+            [sys.executable, "-c", program, loop_name, host, str(listener.getsockname()[1])],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    assert done.stdout == "1\n"

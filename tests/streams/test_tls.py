@@ -6,6 +6,7 @@ import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,26 @@ async def test_memory_that_was_filled_is_its_owners_at_once() -> None:
     assert protocol.updates == 2
     transport.abort()
     peer.close()
+
+
+@each_way
+@pytest.mark.parametrize("step", [1, 5, 1000, 16_405, 100_000])
+async def test_records_come_whole_however_they_are_cut(
+    pairs: SecurePairs, way: str, step: int
+) -> None:
+    """Heads amid their five bytes too, and many records at once."""
+    stream, peer = await pairs(way)
+    sizes = (1, 16_384, 2, 16_384, 16_384, 300, 16_384, 7)
+    raw = b"".join(peer.encrypt(pattern(sum(sizes[:i]), size)) for i, size in enumerate(sizes))
+    received = bytearray()
+    stream.push_to(received.extend)
+    edge = len(raw) if step > 5 else 60  # byte by byte at the ends alone
+    cuts = [*range(0, edge, step), *range(len(raw) - 60, len(raw), step), len(raw)]
+    for start, end in pairwise(sorted({cut for cut in cuts if cut >= 0})):
+        await asyncio.get_running_loop().sock_sendall(peer.socket, raw[start:end])
+        await asyncio.sleep(0)
+    await until(lambda: len(received) >= sum(sizes))
+    assert received == pattern(0, sum(sizes))
 
 
 @each_way
@@ -325,6 +346,24 @@ async def test_a_broken_record_closes_the_stream(
     await peer.send(b"good")
     future = stream.read_bytes(5)
     await asyncio.get_running_loop().sock_sendall(peer.socket, b"\x17\x03\x03\0\x20" + b"?" * 32)
+    with pytest.raises(StreamClosedError) as error:
+        await future
+    assert isinstance(error.value.real_error, ssl.SSLError)
+    assert await stream.read_bytes(4) == b"good"
+    if "wrapped" in way:
+        assert len(expect_log(caplog, "toolkit.general", "error on read")) == 1
+
+
+@each_way
+@pytest.mark.parametrize("head", [b"GET / HTTP/1.1", b"\x17\x03\x03\xff\xff", b"\x17\x02\0\0\x10"])
+async def test_the_head_of_no_record_closes_the_stream_at_once(
+    pairs: SecurePairs, way: str, head: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without what it promises, and behind records that are good."""
+    stream, peer = await pairs(way)
+    good = peer.encrypt(b"good")
+    future = stream.read_bytes(5)
+    await asyncio.get_running_loop().sock_sendall(peer.socket, good + head)
     with pytest.raises(StreamClosedError) as error:
         await future
     assert isinstance(error.value.real_error, ssl.SSLError)

@@ -12,7 +12,7 @@ from toolkit.iostream.reads import ReadFuture, ReadInto
 #: Bytes of the buffer for what comes after a read was cancelled, until that is noticed.
 SCRATCH_SIZE = 4096
 #: Bytes of the buffer that the connections of a loop share, as many as uvloop's own has.
-SHARED_SIZE = 256 * 1024
+SHARED_SIZE = 264 * 1024
 #: Bytes of it for the first part of what comes to a stream, which is copied twice if it turns out
 #: to be that of a large response.
 FIRST_SIZE = 64 * 1024

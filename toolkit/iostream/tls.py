@@ -13,9 +13,9 @@ from toolkit.wire.tls_records import Records
 
 #: Plain bytes to take from OpenSSL at once; it gives one record, of at most that many.
 READ_SIZE = 16 * 1024
-#: Plain bytes to hand on at once. Who sees what they are may want the rest elsewhere: right in its
-#: place, as a client that has seen how large a response is.
-HAND_ON = 32 * 1024
+#: Plain bytes to hand on at once, after the first record: who has seen that may want the rest
+#: right in its place, as a client that knows now how large a response is.
+HAND_ON = 64 * 1024
 #: Bytes of the buffer of TLS within TLS, where what loops share is full of the outer one's.
 INNER_SIZE = 64 * 1024
 #: Seconds for a handshake, as asyncio has them.
@@ -233,7 +233,7 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
     def _deliver(self, records: Iterator[bool]) -> None:
         """Hand on what is in records, each of which OpenSSL has when it was asked for."""
         chunks: list[bytes] = []
-        size = 0
+        size, enough = 0, READ_SIZE
         held = False  # whether OpenSSL may hold back a part of a record
         while not self._ended and (held or next(records, False)):
             try:
@@ -253,14 +253,15 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
                 chunks.append(chunk)
                 size += len(chunk)
                 self._ended = not chunk
-                if size >= HAND_ON:
+                if size >= enough:
                     self._protocol.data_received(b"".join(chunks))
-                    chunks, size = [], 0
+                    chunks, size, enough = [], 0, HAND_ON
         if self._outgoing.pending and not self._closing:
             self._answer()
         if size:
             self._protocol.data_received(chunks[0] if len(chunks) == 1 else b"".join(chunks))
-        self._after_reading()
+        if self._ended or self._backlog:
+            self._after_reading()
 
     def _fill(self, records: Iterator[bool]) -> bool:
         """Decrypt right into the buffer of the protocol, all the records that it has room for.
@@ -275,20 +276,19 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
                 room = len(buffer)
                 for _ in chain(ONE, records):
                     try:
-                        decrypted = read(room, buffer[size:])
+                        size += (decrypted := read(room, buffer[size:]))
                     except ssl.SSLError as error:
                         error.__traceback__ = None  # which has the memory, and its owner goes on
                         raise
-                    size += decrypted
+                    if size == room:
+                        break
                     if not decrypted:
                         self._ended = True
                         break
-                    if size == room:
-                        return True
-            return False
         finally:
             if size:
                 self._protocol.buffer_updated(size)
+        return size == room
 
     def _answer(self) -> None:
         """Send what OpenSSL has to say by itself, to a peer that does not just make it pile up."""

@@ -9,7 +9,7 @@ LARGE = 128 * 1024
 #: Of content so large, the share that has to be there before memory is taken for all of it: who
 #: promises much and sends little costs no more than that many times what it sends, and that is not
 #: touched before it is filled.
-TRUST = 64
+TRUST = 128
 
 
 class Pieces:

@@ -35,17 +35,23 @@ class Records:
         if self._begun:
             data, self._begun = memoryview(self._begun + data), b""
         size, start, end, unpack = len(data), 0, self._left, _HEAD.unpack_from
-        while end <= size and not self.lost:
-            if end > start:
-                write(data[start:end])
-                yield True
-                start = end
-            if end + HEAD_SIZE > size:
-                self._begun = bytes(data[end:])
-                self._left = 0
-                return
-            kind, length = unpack(data, end)
-            self.lost = kind not in KINDS or length > MAX_LENGTH
-            end += HEAD_SIZE + length
-        self._left = end - size
-        write(data[start:])
+        lost = self.lost
+        while not lost:
+            if start == end:
+                if end + HEAD_SIZE > size:
+                    self._begun = bytes(data[end:])
+                    self._left = 0
+                    return
+                kind, length = unpack(data, end)
+                if kind not in KINDS or length > MAX_LENGTH:
+                    self.lost = True
+                    break
+                end += HEAD_SIZE + length
+            if end > size:
+                self._left = end - size
+                break
+            write(data[start:end])
+            yield True
+            start = end
+        if start < size:
+            write(data[start:])
