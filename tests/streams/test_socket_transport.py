@@ -21,6 +21,7 @@ from tests.streams.peers import (
     until,
 )
 from toolkit.iostream import IOStream, SocketTransport
+from toolkit.iostream.socket_transport import FIRST_READ_SIZE, MAX_READ_SIZE
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
 
@@ -433,3 +434,19 @@ async def test_streams_have_it_where_it_suits_the_loop(loop_name: str) -> None:
             for transport in (stream.transport, accepted.transport):
                 assert isinstance(transport, SocketTransport) is (loop_name == "asyncio")
             accepted.close()
+
+
+async def test_reads_are_large_while_much_comes_and_small_at_first() -> None:
+    """What is large begins with a part that says so; a message that was short ends what was."""
+    async with opened(ours) as (transport, recorder, peer):
+        much = MAX_READ_SIZE + FIRST_READ_SIZE
+        for _ in range(2):
+            transport.pause_reading()
+            sent = peer.socket.send(bytes(much))
+            transport.resume_reading()
+            start = len(recorder.chunks)
+            await until(lambda sent=sent, start=start: sum(recorder.chunks[start:]) == sent)
+            assert recorder.chunks[start] == FIRST_READ_SIZE
+            assert recorder.chunks[start + 1] > FIRST_READ_SIZE
+            await peer.send(b"short")
+            await until(lambda: recorder.chunks[-1] == 5)

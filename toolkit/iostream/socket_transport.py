@@ -12,8 +12,9 @@ from toolkit.iostream.watching import Queue, WatchingTransport
 #: Most bytes of one read, as asyncio's transports have it. Not much less is good for those who
 #: push bytes through: with 64 KiB a proxy got through a third less.
 MAX_READ_SIZE = 256 * 1024
-#: Bytes of a read until one was filled. From 128 KiB on glibc takes new pages from the kernel for
-#: each, until the first of them was freed whole.
+#: Bytes of a read until one was filled, and again from one on that brought less than that: then it
+#: is a message that begins. From 128 KiB on glibc takes new pages from the kernel for each, until
+#: the first of them was freed whole.
 FIRST_READ_SIZE = 64 * 1024
 #: Pieces that are sent at once; systems allow 1024, and the socket's buffer mostly holds less.
 GATHERED = 64
@@ -115,6 +116,8 @@ class SocketTransport(WatchingTransport):
             self._protocol_failed(error)
         if len(data) == size:
             self._read_size = self.max_size
+        elif len(data) < FIRST_READ_SIZE < size:
+            self._read_size = FIRST_READ_SIZE
 
     def _fill_buffer(self) -> None:
         """Read right into a buffer of the protocol."""
