@@ -282,9 +282,7 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
                         raise
                     if size == room:
                         break
-                    if not decrypted:
-                        self._ended = True
-                        break
+                self._ended = not decrypted
         finally:
             if size:
                 self._protocol.buffer_updated(size)

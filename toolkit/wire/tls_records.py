@@ -32,26 +32,31 @@ class Records:
 
         It is to be asked to the end: what follows the last one is written then.
         """
+        if self.lost:
+            write(data)
+            return
         if self._begun:
             data, self._begun = memoryview(self._begun + data), b""
         size, start, end, unpack = len(data), 0, self._left, _HEAD.unpack_from
-        lost = self.lost
-        while not lost:
-            if start == end:
-                if end + HEAD_SIZE > size:
-                    self._begun = bytes(data[end:])
-                    self._left = 0
-                    return
+        if 0 < end <= size:
+            write(data[:end])
+            yield True
+            start = end
+        while end < size:
+            try:
                 kind, length = unpack(data, end)
-                if kind not in KINDS or length > MAX_LENGTH:
-                    self.lost = True
-                    break
-                end += HEAD_SIZE + length
+            except struct.error:
+                self._begun, self._left = bytes(data[end:]), 0
+                return
+            if kind not in KINDS or length > MAX_LENGTH:
+                self.lost = True
+                break
+            end += HEAD_SIZE + length
             if end > size:
-                self._left = end - size
                 break
             write(data[start:end])
             yield True
             start = end
+        self._left = end - size
         if start < size:
             write(data[start:])
