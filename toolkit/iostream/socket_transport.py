@@ -16,6 +16,9 @@ MAX_READ_SIZE = 256 * 1024
 #: is a message that begins. From 128 KiB on glibc takes new pages from the kernel for each, until
 #: the first of them was freed whole.
 FIRST_READ_SIZE = 64 * 1024
+#: Buffers of a protocol that are filled in a row. Of the 10,800 steps that the interpreter took for
+#: 1 MiB over TLS, 400 were the loop's to tell three times that there is more.
+FILLS = 8
 #: Pieces that are sent at once; systems allow 1024, and the socket's buffer mostly holds less.
 GATHERED = 64
 
@@ -97,7 +100,9 @@ class SocketTransport(WatchingTransport):
             self._watch_reading(False)
             return
         if self._buffered:
-            self._fill_buffer()
+            for _ in range(FILLS):
+                if not self._fill_buffer():
+                    break
             return
         size = self._read_size
         try:
@@ -119,22 +124,22 @@ class SocketTransport(WatchingTransport):
         elif len(data) < FIRST_READ_SIZE < size:
             self._read_size = FIRST_READ_SIZE
 
-    def _fill_buffer(self) -> None:
-        """Read right into a buffer of the protocol."""
+    def _fill_buffer(self) -> bool:
+        """Read right into a buffer of the protocol, and say whether to do so again."""
         try:
             buffer = self._protocol.get_buffer(-1)
-            if not len(buffer):
+            if not (room := len(buffer)):
                 raise RuntimeError("get_buffer() returned an empty buffer")
         except BaseException as error:
             self._protocol_failed(error)
-            return
+            return False
         try:
             size = self._sock.recv_into(buffer)
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except Exception as error:
             self._read_failed(error)
-            return
+            return False
         try:
             if size:
                 self._protocol.buffer_updated(size)
@@ -142,6 +147,7 @@ class SocketTransport(WatchingTransport):
                 self._end()
         except BaseException as error:
             self._protocol_failed(error)
+        return size == room and self._buffered and not (self._paused or self._closing)
 
     def _read_failed(self, error: Exception) -> None:
         self._report(error, "the socket failed to receive")

@@ -13,9 +13,11 @@ from toolkit.wire.tls_records import Records
 
 #: Plain bytes to take from OpenSSL at once; it gives one record, of at most that many.
 READ_SIZE = 16 * 1024
-#: Plain bytes to hand on at once, after the first record: who has seen that may want the rest
-#: right in its place, as a client that knows now how large a response is.
+#: Plain bytes to hand on at once.
 HAND_ON = 64 * 1024
+#: Encrypted bytes that have come at once from which on that is the first record alone: who has seen
+#: it may want the rest right in its place, as a client that knows now how large a response is.
+MUCH = 128 * 1024
 #: Bytes of the buffer of TLS within TLS, where what loops share is full of the outer one's.
 INNER_SIZE = 64 * 1024
 #: Seconds for a handshake, as asyncio has them.
@@ -146,7 +148,8 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
         # OpenSSL copies a record twice before it decrypts it: one by one, that is from and to
         # memory that is in the cache. It says by an error that a part is none, which takes longer
         # than to read a short record; so it is asked for whole ones alone.
-        self._deliver(self._records.feed(data, self._incoming.write))
+        first = READ_SIZE if nbytes >= MUCH else HAND_ON
+        self._deliver(self._records.feed(data, self._incoming.write), first)
         if self._records.lost and not self._closing:
             self._deliver(self._rest())
 
@@ -230,10 +233,14 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
         while self._incoming.pending:
             yield True
 
-    def _deliver(self, records: Iterator[bool]) -> None:
-        """Hand on what is in records, each of which OpenSSL has when it was asked for."""
+    def _deliver(self, records: Iterator[bool], enough: int = HAND_ON) -> None:
+        """Hand on what is in records, each of which OpenSSL has when it was asked for.
+
+        Args:
+            enough: plain bytes to hand on at once, the first time.
+        """
         chunks: list[bytes] = []
-        size, enough = 0, READ_SIZE
+        size = 0
         held = False  # whether OpenSSL may hold back a part of a record
         while not self._ended and (held or next(records, False)):
             try:

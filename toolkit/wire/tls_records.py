@@ -37,7 +37,9 @@ class Records:
             return
         if self._begun:
             data, self._begun = memoryview(self._begun + data), b""
-        size, start, end, unpack = len(data), 0, self._left, _HEAD.unpack_from
+        size, start, end = len(data), 0, self._left
+        # As locals: each record lets all else go out of the fastest cache.
+        unpack, kinds, most = _HEAD.unpack_from, KINDS, MAX_LENGTH
         if 0 < end <= size:
             write(data[:end])
             yield True
@@ -48,7 +50,7 @@ class Records:
             except struct.error:
                 self._begun, self._left = bytes(data[end:]), 0
                 return
-            if kind not in KINDS or length > MAX_LENGTH:
+            if kind not in kinds or length > most:
                 self.lost = True
                 break
             end += HEAD_SIZE + length
