@@ -244,6 +244,26 @@ async def test_push_mode_works_over_tls(pairs: SecurePairs, way: str) -> None:
 
 
 @each_way
+async def test_who_closes_while_much_comes_is_told_of_no_more(pairs: SecurePairs, way: str) -> None:
+    stream, peer = await pairs(way)
+    seen: list[int] = []
+
+    def take(data: bytes) -> None:
+        seen.append(len(data))
+        stream.close()
+
+    stream.push_to(take)
+    stream.pause_reading()
+    sending = asyncio.create_task(peer.send(pattern(0, 400_000)))
+    await asyncio.sleep(0.05)  # so that a good part of it waits in the kernel
+    stream.resume_reading()
+    await until(stream.closed)
+    await asyncio.sleep(0.01)
+    assert len(seen) == 1
+    sending.cancel()
+
+
+@each_way
 async def test_more_than_max_buffer_size_closes_a_stream_over_tls(
     pairs: SecurePairs, way: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -21,6 +21,7 @@ from toolkit.websocket import (
 )
 from toolkit.wire.heap import keep_freed
 from toolkit.wire.websocket import CLOSED, Close, Ping, Pong
+from toolkit.wire.websocket.assembly import KEPT
 
 DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
@@ -92,7 +93,7 @@ async def test_a_bomb_is_not_inflated(serve: Serve, cut: int) -> None:
         masked((0x41 + 1 if n == 0 else 0) | (0x80 if n == len(pieces) - 1 else 0), piece)
         for n, piece in enumerate(pieces)
     )
-    keep_freed()  # once in a process it takes a large block, and gives it back
+    keep_freed(KEPT)  # once in a process it takes a large block, and gives it back
     tracemalloc.start()
     try:
         await peer.send(frames)

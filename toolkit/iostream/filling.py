@@ -11,7 +11,8 @@ from toolkit.iostream.reads import ReadFuture, ReadInto
 
 #: Bytes of the buffer for what comes after a read was cancelled, until that is noticed.
 SCRATCH_SIZE = 4096
-#: Bytes of the buffer that the connections of a loop share, as many as uvloop's own has.
+#: Bytes of the buffer that the connections of a loop share: a part of uvloop's size, and what its
+#: head and TLS add to content of that size, which would have to be read by itself otherwise.
 SHARED_SIZE = 264 * 1024
 #: Bytes of it for the first part of what comes to a stream, which is copied twice if it turns out
 #: to be that of a large response.

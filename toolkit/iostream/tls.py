@@ -242,7 +242,7 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
         chunks: list[bytes] = []
         size = 0
         held = False  # whether OpenSSL may hold back a part of a record
-        while not self._ended and (held or next(records, False)):
+        while not (self._ended or self._closing) and (held or next(records, False)):
             try:
                 if self._buffered and not chunks:
                     held = self._fill(records)
@@ -255,7 +255,6 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
                 self._ended = True
             except ssl.SSLError as error:
                 self._fail(error)
-                break
             else:
                 chunks.append(chunk)
                 size += len(chunk)

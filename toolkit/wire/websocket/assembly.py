@@ -16,8 +16,10 @@ from toolkit.wire.websocket.limits import Limits
 _SMALL: Final = 1024
 #: Bytes up to which small pieces are copied together.
 _TOGETHER: Final = 32 * 1024
-#: Bytes of a frame from which on the allocator is told.
+#: Bytes of a frame from which on the allocator is told, and the block that it is told of: twice as
+#: much is more than a message of 1 MiB takes for a moment that is decoded and sent on.
 _LARGE: Final = 64 * 1024
+KEPT: Final = 4 * 1024 * 1024
 
 
 def decode(payload: bytes | bytearray) -> str:
@@ -95,7 +97,7 @@ class Assembly:
         if self.received > most:
             raise too_big(limit)
         if size >= _LARGE:
-            keep_freed()
+            keep_freed(KEPT)
         elif not size:
             self._empty += 1
             if self._empty > self._limits.empty_fragments:
