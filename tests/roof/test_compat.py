@@ -38,6 +38,17 @@ assert logging.getLogger("tornado.access") is log.access_log
 log.app_log.error("seen")
 log.gen_log.warning("not seen")
 """
+AGENT = """
+import sys
+from toolkit import compat
+
+if "alias" in sys.argv:
+    compat.alias_tornado()
+    import tornado.simple_httpclient
+from toolkit.httpclient.defaults import USER_AGENT
+
+print(USER_AGENT)
+"""
 MISSING = """
 from toolkit import compat
 
@@ -85,3 +96,16 @@ def test_a_program_for_tornado_finds_our_modules(program: str, last: str) -> Non
     said = (done.stdout + done.stderr).strip("\n")
     assert said.split("\n")[-1] == last
     assert done.returncode == ("Error: " in last)
+
+
+@pytest.mark.parametrize(("argument", "agent"), [("alias", "Tornado/6.6.1"), ("", "toolkit/0.1.0")])
+def test_a_program_of_tornados_is_known_by_that_name(argument: str, agent: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AGENT, argument],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == agent

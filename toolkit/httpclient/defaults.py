@@ -1,8 +1,10 @@
 """The links that give a request what every request has."""
 
+import sys
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 
+import toolkit
 from toolkit._version import __version__
 from toolkit.httpclient.authorization import basic_authorization
 from toolkit.httpclient.content import Content
@@ -10,7 +12,11 @@ from toolkit.httpclient.environment import proxy_from
 from toolkit.httpclient.transport import CallNext, OutgoingRequest, StreamedResponse
 from toolkit.wire.more_codings import known_codings
 
+#: What a request says where nobody has set it. A program of Tornado's that runs by its own imports
+#: (`compat.alias_tornado`) says what it said before: servers may know it by that.
 USER_AGENT = f"toolkit/{__version__}"
+if sys.modules.get("tornado") is toolkit:
+    USER_AGENT = f"Tornado/{toolkit.version}"
 #: All codings of content that can be decoded here.
 ACCEPT_ENCODING = ", ".join(known_codings())
 
