@@ -309,6 +309,19 @@ def listening(small: bool = False) -> Iterator[socket.socket]:
         yield listener
 
 
+@contextlib.contextmanager
+def silent() -> Iterator[tuple[str, int]]:
+    """Give an address of IPv4 that answers nothing: its queue of connections is full."""
+    with contextlib.ExitStack() as opened:
+        listener = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address: tuple[str, int] = listener.getsockname()
+        for _ in range(4):
+            filler = opened.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(address)
+        yield address
+
+
 def shrink(*found: socket.socket) -> None:
     """Give sockets small buffers of the kernel."""
     for sock in found:

@@ -19,6 +19,7 @@ from tests.streams.peers import (
     Peer,
     connected_sockets,
     pattern,
+    silent,
     taking,
     until,
     waiting_in_kernel,
@@ -1337,16 +1338,10 @@ async def test_a_cancelled_connect_closes_the_socket() -> None:
 @pytest.mark.parametrize("end", ["close", "cancel"])
 async def test_nothing_watches_a_socket_closed_while_it_connects(end: str) -> None:
     """The number of the file may belong to another one by then."""
-    with contextlib.ExitStack() as opened:
-        # Nobody answers where the queue of connections is full.
-        listener = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(4):
-            filler = opened.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
+    with silent() as address:
         stream = IOStream(sock := socket.socket())
         number = sock.fileno()
-        connecting = stream.connect(listener.getsockname())
+        connecting = stream.connect(address)
         for _ in range(5):
             await asyncio.sleep(0)
         assert not connecting.done()

@@ -17,6 +17,7 @@ import pytest
 import trustme
 
 from tests.loops import expect_log
+from tests.streams import peers
 from tests.streams.peers import until
 from toolkit import tcpclient
 from toolkit.iostream import IOStream, StreamClosedError
@@ -52,11 +53,11 @@ class Book(Resolver):
 class Listener:
     """A listening socket, and what it accepts without any of our code."""
 
-    def __init__(self, family: socket.AddressFamily, host: str, backlog: int = 16) -> None:
+    def __init__(self, family: socket.AddressFamily, host: str) -> None:
         self.socket = socket.socket(family)
         self.socket.setblocking(False)
         self.socket.bind((host, 0))
-        self.socket.listen(backlog)
+        self.socket.listen(16)
         self.family = family
         self.where = self.socket.getsockname()
         self.port: int = self.where[1]
@@ -101,14 +102,8 @@ def listener6(opened: contextlib.ExitStack) -> Listener:
 
 @pytest.fixture
 def silent(opened: contextlib.ExitStack) -> Address:
-    """Return an address that answers nothing: its backlog is full."""
-    made = Listener(socket.AF_INET, LOOPBACK, backlog=0)
-    opened.enter_context(made.socket)
-    for _ in range(4):
-        filler = opened.enter_context(socket.socket())
-        filler.setblocking(False)
-        filler.connect_ex(made.where)
-    return made.address
+    """Return an address that answers nothing."""
+    return socket.AF_INET, opened.enter_context(peers.silent())
 
 
 @pytest.fixture

@@ -37,6 +37,8 @@ from toolkit.iostream import IOStream, SSLIOStream, StreamBufferFullError, Strea
 
 each_way = pytest.mark.parametrize("way", WAYS)
 
+#: A record that nobody has encrypted.
+BROKEN = b"\x17\x03\x03\0\x20" + b"?" * 32
 #: Bytes of one long transfer.
 LONG = 10 * 1024 * 1024
 
@@ -359,31 +361,25 @@ async def test_the_close_callback_tells_that_a_peer_over_tls_is_gone(pair: Secur
 
 
 @each_way
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        BROKEN,
+        b"GET / HTTP/1.1",
+        b"\x17\x03\x03\xff\xff",
+        b"\x17\x02\0\0\x10",
+    ],
+)
 async def test_a_broken_record_closes_the_stream(
-    pairs: SecurePairs, way: str, caplog: pytest.LogCaptureFixture
+    pairs: SecurePairs, way: str, broken: bytes, apart: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stream, peer = await pairs(way)
-    await peer.send(b"good")
-    future = stream.read_bytes(5)
-    await asyncio.get_running_loop().sock_sendall(peer.socket, b"\x17\x03\x03\0\x20" + b"?" * 32)
-    with pytest.raises(StreamClosedError) as error:
-        await future
-    assert isinstance(error.value.real_error, ssl.SSLError)
-    assert await stream.read_bytes(4) == b"good"
-    if "wrapped" in way:
-        assert len(expect_log(caplog, "toolkit.general", "error on read")) == 1
-
-
-@each_way
-@pytest.mark.parametrize("head", [b"GET / HTTP/1.1", b"\x17\x03\x03\xff\xff", b"\x17\x02\0\0\x10"])
-async def test_the_head_of_no_record_closes_the_stream_at_once(
-    pairs: SecurePairs, way: str, head: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Without what it promises, and behind records that are good."""
+    """At once, where its head is that of none, and behind records that are good."""
     stream, peer = await pairs(way)
     good = peer.encrypt(b"good")
     future = stream.read_bytes(5)
-    await asyncio.get_running_loop().sock_sendall(peer.socket, good + head)
+    for sent in (good, broken) if apart else (good + broken,):
+        await asyncio.get_running_loop().sock_sendall(peer.socket, sent)
     with pytest.raises(StreamClosedError) as error:
         await future
     assert isinstance(error.value.real_error, ssl.SSLError)
@@ -399,7 +395,7 @@ async def test_a_write_after_a_broken_record_says_that_the_stream_is_closed(
     """And nothing else, in whatever turn of the loop it comes."""
     stream, peer = await pairs(way)
     stream.set_close_callback(lambda: None)
-    await asyncio.get_running_loop().sock_sendall(peer.socket, b"\x17\x03\x03\0\x20" + b"?" * 32)
+    await asyncio.get_running_loop().sock_sendall(peer.socket, BROKEN)
 
     async def write_on() -> None:
         for _ in range(1000):

@@ -149,10 +149,9 @@ class PushFiller(Filler):
         self._target = target
         self._ended: Callable[[int], None] | None = ended
         self.filled = 0
-        self._left = len(target)
         self._socket = socket if sys.platform == "linux" else None
         self._least = 1  # bytes that the system tells of
-        self._await()
+        self._await(len(target))
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next bytes go; called by the transport."""
@@ -161,25 +160,20 @@ class PushFiller(Filler):
     def buffer_updated(self, nbytes: int) -> None:
         """Take note of what came; called by the transport."""
         self.filled += nbytes
-        self._left = left = self._left - nbytes
-        if left < self._least + PARTS:
-            if left:
-                self._await()
-            else:
-                self._end()
+        left = len(self._target) - self.filled
+        if not left:
+            self._end()
+        elif left < self._least + PARTS:
+            self._await(left)
 
-    def _await(self) -> None:
+    def _await(self, left: int) -> None:
         """Have the loop be told when a good part of what is still to come is there.
 
         An end or an error is told of at once (socket(7), SO_RCVLOWAT). Without this a client that
         is faster than its server took 1 MiB in fifteen parts, and a fifth longer.
         """
-        least = self._left - PARTS
-        if least > MUCH:
-            least = MUCH
-        elif least < 1:
-            least = 1
-        if least != self._least and self._socket is not None:
+        least = max(min(left - PARTS, MUCH), 1)
+        if self._socket is not None and least != self._least:
             self._least = least
             try:
                 self._socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVLOWAT, least)
@@ -206,7 +200,6 @@ class PushFiller(Filler):
     def stop(self) -> None:
         """Write nothing more, and tell nobody; what comes goes to the consumer again."""
         self._ended = None
-        self._left = 0
-        self._await()
+        self._await(0)
         self._leave()
         self._target.release()

@@ -17,7 +17,7 @@ READ_SIZE = 16 * 1024
 HAND_ON = 64 * 1024
 #: Encrypted bytes that have come at once from which on that is the first record alone: who has seen
 #: it may want the rest right in its place, as a client that knows now how large a response is.
-MUCH = 128 * 1024
+LARGE = 128 * 1024
 #: Bytes of the buffer of TLS within TLS, where what loops share is full of the outer one's.
 INNER_SIZE = 64 * 1024
 #: Seconds for a handshake, as asyncio has them.
@@ -148,7 +148,7 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
         # OpenSSL copies a record twice before it decrypts it: one by one, that is from and to
         # memory that is in the cache. It says by an error that a part is none, which takes longer
         # than to read a short record; so it is asked for whole ones alone.
-        first = READ_SIZE if nbytes >= MUCH else HAND_ON
+        first = READ_SIZE if nbytes >= LARGE else HAND_ON
         self._deliver(self._records.feed(data, self._incoming.write), first)
         if self._records.lost and not self._closing:
             self._deliver(self._rest())
@@ -265,7 +265,7 @@ class TLSTransport(asyncio.BufferedProtocol, asyncio.Transport):
         if self._outgoing.pending and not self._closing:
             self._answer()
         if size:
-            self._protocol.data_received(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+            self._protocol.data_received(b"".join(chunks))
         if self._ended or self._backlog:
             self._after_reading()
 

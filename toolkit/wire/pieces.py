@@ -8,7 +8,7 @@ from toolkit.wire.allocation import uninitialized
 LARGE = 128 * 1024
 #: Of content so large, the share that has to be there before memory is taken for all of it: who
 #: promises much and sends little costs no more than that many times what it sends, and that is not
-#: touched before it is filled.
+#: touched before it is filled. One record of TLS is enough for 2 MiB.
 TRUST = 128
 
 
